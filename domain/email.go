@@ -24,11 +24,11 @@ type Email struct {
 // A-labels (RFC 5890).
 func ParseEmail(s string) (Email, error) {
 	if s == "" {
-		return Email{}, errMissing
+		return Email{}, Missing
 	}
 	local, host, found := strings.Cut(s, "@")
 	if !found || len(s) > MaxEmailBytes || !isDotAtom(local) || !isDottedDomain(host) {
-		return Email{}, invalid(s + " is not a valid email")
+		return Email{}, message(s + " is not a valid email")
 	}
 	return Email{text: s}, nil
 }

@@ -1,7 +1,6 @@
 package domain
 
 import (
-	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -122,8 +121,12 @@ func WidgetNotFound(name string) error {
 	return &Error{Kind: NotFound, Message: strings.ToValidUTF8(name, "\uFFFD") + " not found in database"}
 }
 
-// invalid is the error of a single refused value.
-func invalid(message string) error { return &Error{Kind: Invalid, Message: message} }
+// Missing is what every required field says of an empty value.
+const Missing message = "Missing required parameter in the post body"
 
-// errMissing is what every required field says of an empty value.
-var errMissing = errors.New("Missing required parameter in the post body") //nolint:staticcheck // the HTTP contract's words
+// message is an [Invalid] error that is only a text.
+type message string
+
+func (m message) Error() string { return string(m) }
+
+func (m message) Is(target error) bool { return target == Invalid }

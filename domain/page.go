@@ -25,11 +25,11 @@ func ParsePageRequest(page, perPage string) (PageRequest, error) {
 	number, err := strconv.ParseUint(page, 10, strconv.IntSize-1)
 	fields := Fields{}
 	if err != nil || number < 1 {
-		fields.Note("page", invalid("page must be a whole number, 1 or more"))
+		fields.Note("page", message("page must be a whole number, 1 or more"))
 	}
 	size, err := strconv.ParseUint(perPage, 10, 8)
 	if err != nil || !slices.Contains([]uint64{5, 10, 25, 50, 100}, size) {
-		fields.Note("per_page", invalid("per_page must be 5, 10, 25, 50 or 100"))
+		fields.Note("per_page", message("per_page must be 5, 10, 25, 50 or 100"))
 	}
 	if err := fields.Err(); err != nil {
 		return PageRequest{}, err

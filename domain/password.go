@@ -2,6 +2,7 @@ package domain
 
 import (
 	"fmt"
+	"io"
 	"strings"
 	"unicode/utf8"
 )
@@ -22,11 +23,11 @@ type Password struct {
 func ParsePassword(s string) (Password, error) {
 	switch {
 	case s == "":
-		return Password{}, errMissing
+		return Password{}, Missing
 	case len(s) > MaxPasswordBytes:
-		return Password{}, invalid(fmt.Sprintf("Password is longer than %d bytes", MaxPasswordBytes))
+		return Password{}, message(fmt.Sprintf("Password is longer than %d bytes", MaxPasswordBytes))
 	case !utf8.ValidString(s) || strings.ContainsRune(s, 0):
-		return Password{}, invalid("Password must be UTF-8 text without NUL characters")
+		return Password{}, message("Password must be UTF-8 text without NUL characters")
 	}
 	return Password{text: s}, nil
 }
@@ -37,7 +38,7 @@ func ParsePassword(s string) (Password, error) {
 func ParseNewPassword(s string, minLength int) (Password, error) {
 	p, err := ParsePassword(s)
 	if err == nil && utf8.RuneCountInString(s) < minLength {
-		return Password{}, invalid(fmt.Sprintf("Password is shorter than %d characters", minLength))
+		return Password{}, message(fmt.Sprintf("Password is shorter than %d characters", minLength))
 	}
 	return p, err
 }
@@ -48,5 +49,5 @@ func (p Password) Reveal() string { return p.text }
 // String returns asterisks.
 func (p Password) String() string { return "********" }
 
-// GoString returns asterisks.
-func (p Password) GoString() string { return p.String() }
+// Format writes asterisks, whatever the verb.
+func (p Password) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, p.String()) }

@@ -19,7 +19,7 @@ func ParseUUID(s string) (UUID, error) {
 			return u, nil
 		}
 	}
-	return UUID{}, invalid("not a UUID")
+	return UUID{}, message("not a UUID")
 }
 
 // String returns the canonical text of RFC 9562 section 4.

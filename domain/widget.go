@@ -48,10 +48,10 @@ type WidgetName struct {
 // ParseWidgetName returns the name that s is, or an [Invalid] error.
 func ParseWidgetName(s string) (WidgetName, error) {
 	if s == "" {
-		return WidgetName{}, errMissing
+		return WidgetName{}, Missing
 	}
 	if len(s) > MaxWidgetNameBytes || strings.ContainsFunc(s, neverInWidgetName) {
-		return WidgetName{}, invalid(fmt.Sprintf(
+		return WidgetName{}, message(fmt.Sprintf(
 			"A widget's name is 1 to %d of the lowercase letters a-z, digits, hyphens and underscores", MaxWidgetNameBytes))
 	}
 	return WidgetName{text: s}, nil
@@ -77,13 +77,13 @@ type InfoURL struct {
 // delimiters that RFC 3986 leaves out of its grammar are not.
 func ParseInfoURL(s string) (InfoURL, error) {
 	if s == "" {
-		return InfoURL{}, errMissing
+		return InfoURL{}, Missing
 	}
 	if len(s) > MaxInfoURLBytes {
-		return InfoURL{}, invalid(fmt.Sprintf("A URL may be at most %d bytes long", MaxInfoURLBytes))
+		return InfoURL{}, message(fmt.Sprintf("A URL may be at most %d bytes long", MaxInfoURLBytes))
 	}
 	if !utf8.ValidString(s) || strings.ContainsFunc(s, neverInURL) || !isWebURL(s) {
-		return InfoURL{}, invalid("Not an absolute http or https URL with a host")
+		return InfoURL{}, message("Not an absolute http or https URL with a host")
 	}
 	return InfoURL{text: s}, nil
 }
@@ -130,10 +130,10 @@ func NewDeadline(at, now time.Time) (Deadline, error) {
 	d := RestoreDeadline(at)
 	due, today := d.at.Format(time.DateOnly), now.UTC().Format(time.DateOnly)
 	if d.at.Year() > lastYear {
-		return Deadline{}, invalid(fmt.Sprintf("A deadline cannot be after the year %d", lastYear))
+		return Deadline{}, message(fmt.Sprintf("A deadline cannot be after the year %d", lastYear))
 	}
 	if d.at.Year() < 0 || due < today { // dates of this format sort as text
-		return Deadline{}, invalid(fmt.Sprintf("The deadline %s is past: today is %s (UTC)", due, today))
+		return Deadline{}, message(fmt.Sprintf("The deadline %s is past: today is %s (UTC)", due, today))
 	}
 	return d, nil
 }

@@ -1,0 +1,60 @@
+package memory
+
+import (
+	"context"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/widgetd/widgetd/domain"
+	"github.com/widgetd/widgetd/ports"
+)
+
+// Blacklist remembers logged-out tokens. Make one with [NewBlacklist].
+type Blacklist struct {
+	mu   sync.RWMutex
+	byID map[domain.UUID]domain.BlacklistedToken
+}
+
+var _ ports.TokenBlacklist = (*Blacklist)(nil)
+
+// NewBlacklist returns an empty blacklist.
+func NewBlacklist() *Blacklist {
+	return &Blacklist{byID: map[domain.UUID]domain.BlacklistedToken{}}
+}
+
+// Add implements [ports.TokenBlacklist].
+func (s *Blacklist) Add(ctx context.Context, token domain.BlacklistedToken) error {
+	if err := ended(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.byID[token.ID] = token
+	return nil
+}
+
+// Contains implements [ports.TokenBlacklist].
+func (s *Blacklist) Contains(ctx context.Context, id domain.UUID) (bool, error) {
+	if err := ended(ctx); err != nil {
+		return false, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	_, ok := s.byID[id]
+	return ok, nil
+}
+
+// Purge implements [ports.TokenBlacklist].
+func (s *Blacklist) Purge(ctx context.Context, now time.Time) (int, error) {
+	if err := ended(ctx); err != nil {
+		return 0, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	before := len(s.byID)
+	maps.DeleteFunc(s.byID, func(_ domain.UUID, token domain.BlacklistedToken) bool {
+		return token.ForgettableAt(now)
+	})
+	return before - len(s.byID), nil
+}
