@@ -1,6 +1,7 @@
 package domain
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strings"
@@ -61,13 +62,11 @@ type Error struct {
 
 // Error returns the message (else the kind), the fields and the cause.
 func (e *Error) Error() string {
-	text := e.Message
-	if text == "" {
-		text = string(e.Kind)
-	}
+	said := []string{cmp.Or(e.Message, string(e.Kind))}
 	for _, name := range slices.Sorted(maps.Keys(e.Fields)) {
-		text += "; " + name + ": " + e.Fields[name]
+		said = append(said, name+": "+e.Fields[name])
 	}
+	text := strings.Join(said, "; ")
 	if e.Err != nil {
 		text += ": " + e.Err.Error()
 	}

@@ -132,7 +132,7 @@ func NewDeadline(at, now time.Time) (Deadline, error) {
 	if d.at.Year() > lastYear {
 		return Deadline{}, message(fmt.Sprintf("A deadline cannot be after the year %d", lastYear))
 	}
-	if d.at.Year() < 0 || due < today { // dates of this format sort as text
+	if due < today { // dates of this format sort as text
 		return Deadline{}, message(fmt.Sprintf("The deadline %s is past: today is %s (UTC)", due, today))
 	}
 	return d, nil

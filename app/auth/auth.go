@@ -106,7 +106,8 @@ func (s *Service) makeAdmin(ctx context.Context, email domain.Email, password do
 // LogIn implements [ports.Auth].
 func (s *Service) LogIn(ctx context.Context, email domain.Email, password domain.Password) (domain.AccessToken, error) {
 	user, err := s.users.ByEmail(ctx, email)
-	if err != nil && !errors.Is(err, domain.NotFound) {
+	known := !errors.Is(err, domain.NotFound)
+	if err != nil && known {
 		return domain.AccessToken{}, err
 	}
 	// Without an account the hash is empty, which matches nothing but takes as
@@ -115,7 +116,7 @@ func (s *Service) LogIn(ctx context.Context, email domain.Email, password domain
 	if err != nil {
 		return domain.AccessToken{}, err
 	}
-	if !match {
+	if !match || !known {
 		return domain.AccessToken{}, domain.CredentialsMismatch
 	}
 	if outdated {
