@@ -1,0 +1,166 @@
+package boltdb
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"sync"
+	"time"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/widgetd/widgetd/domain"
+	"github.com/widgetd/widgetd/ports"
+)
+
+// maxPurge bounds what Purge deletes in one transaction, and so how long other
+// writers wait for it.
+const maxPurge = 1000
+
+// Blacklist remembers logged-out tokens. It implements [ports.TokenBlacklist].
+//
+// This process owns the file, so all of them are in memory as well, where
+// Contains finds them without touching the disk. Memory follows the disk: a
+// token is there after it is durable and until its removal is.
+type Blacklist struct {
+	*store
+	mu       sync.RWMutex
+	expiries map[domain.UUID]int64 // Unix seconds by jti
+}
+
+var _ ports.TokenBlacklist = (*Blacklist)(nil)
+
+// Add implements [ports.TokenBlacklist]. A token that is added with different
+// expiries is remembered until the latest.
+func (b *Blacklist) Add(ctx context.Context, token domain.BlacklistedToken) error {
+	expiry, kept, err := b.lookUp(ctx, token.ID)
+	if err != nil {
+		return err
+	}
+	if kept && expiry >= token.ExpiresAt.Unix() {
+		return nil
+	}
+	return b.update(ctx, func(tx *bbolt.Tx) error {
+		return blacklistTable.put(tx, tokenKey(token), nil)
+	}, func() { b.remember(token) })
+}
+
+// Contains implements [ports.TokenBlacklist].
+func (b *Blacklist) Contains(ctx context.Context, id domain.UUID) (bool, error) {
+	_, kept, err := b.lookUp(ctx, id)
+	return kept, err
+}
+
+// Purge implements [ports.TokenBlacklist].
+func (b *Blacklist) Purge(ctx context.Context, now time.Time) (forgotten int, err error) {
+	for {
+		expired, err := b.expired(ctx, now)
+		if err != nil || len(expired) == 0 {
+			return forgotten, err
+		}
+		n := 0
+		err = b.update(ctx, func(tx *bbolt.Tx) error {
+			for _, token := range expired {
+				if err := blacklistTable.delete(tx, tokenKey(token)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, func() { n = b.forget(expired) })
+		if err != nil {
+			return forgotten, err
+		}
+		forgotten += n
+	}
+}
+
+// expired returns the maxPurge tokens that expired first, or all that had by now.
+func (b *Blacklist) expired(ctx context.Context, now time.Time) (tokens []domain.BlacklistedToken, err error) {
+	err = b.view(ctx, func(tx *bbolt.Tx) error {
+		cursor := blacklistTable.in(tx).Cursor()
+		for key, value := cursor.First(); key != nil && len(tokens) < maxPurge; key, value = cursor.Next() {
+			token, err := readToken(key, value)
+			if err != nil {
+				return err
+			}
+			if !token.ForgettableAt(now) {
+				return nil
+			}
+			tokens = append(tokens, token)
+		}
+		return nil
+	})
+	return tokens, err
+}
+
+// load reads what the file remembers.
+func (b *Blacklist) load() error {
+	return b.view(context.Background(), func(tx *bbolt.Tx) error {
+		return blacklistTable.in(tx).ForEach(func(key, value []byte) error {
+			token, err := readToken(key, value)
+			if err == nil {
+				b.remember(token)
+			}
+			return err
+		})
+	})
+}
+
+func (b *Blacklist) lookUp(ctx context.Context, id domain.UUID) (expiry int64, kept bool, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, false, unavailable(err)
+	}
+	if b.isStopped() {
+		return 0, false, unavailable(errClosed)
+	}
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	expiry, kept = b.expiries[id]
+	return expiry, kept, nil
+}
+
+// remember puts a token into memory that is on disk.
+func (b *Blacklist) remember(token domain.BlacklistedToken) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	expiry, kept := b.expiries[token.ID]
+	if !kept || expiry < token.ExpiresAt.Unix() {
+		b.expiries[token.ID] = token.ExpiresAt.Unix()
+	}
+}
+
+// forget drops tokens from memory that are no longer on disk, save those that
+// are there with a later expiry too, and returns how many.
+func (b *Blacklist) forget(tokens []domain.BlacklistedToken) (n int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, token := range tokens {
+		if expiry, kept := b.expiries[token.ID]; kept && expiry == token.ExpiresAt.Unix() {
+			delete(b.expiries, token.ID)
+			n++
+		}
+	}
+	return n
+}
+
+// expirySign is flipped in keys, so that the times before 1970, which are
+// negative, come before the others.
+const expirySign = 1 << 63
+
+// tokenKey begins with the expiry, so that a purge finds the expired tokens
+// first and need not see the others.
+func tokenKey(token domain.BlacklistedToken) []byte {
+	expiry := uint64(token.ExpiresAt.Unix()) ^ expirySign //nolint:gosec // the sign is expirySign's business
+	return append(number(expiry), token.ID[:]...)
+}
+
+func readToken(key, value []byte) (domain.BlacklistedToken, error) {
+	if _, err := blacklistTable.unseal(key, value); err != nil {
+		return domain.BlacklistedToken{}, err
+	}
+	if len(key) != 8+len(domain.UUID{}) {
+		return domain.BlacklistedToken{}, blacklistTable.damaged(key, errors.New("it is no token"))
+	}
+	expiry := int64(binary.BigEndian.Uint64(key) ^ expirySign) //nolint:gosec // as in tokenKey
+	return domain.BlacklistedToken{ID: domain.UUID(key[8:]), ExpiresAt: time.Unix(expiry, 0).UTC()}, nil
+}

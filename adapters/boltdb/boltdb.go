@@ -1,0 +1,116 @@
+// Package boltdb keeps accounts, widgets and logged-out tokens in one file on
+// disk, with bbolt. It implements the persistence ports for a single process:
+// the file is locked while it is open.
+//
+// A write is acknowledged once it is on disk. Writers that come at the same time
+// share one transaction and so one fsync; see committer. Reads go straight to
+// the memory-mapped file, save [Blacklist.Contains], which stays in memory.
+//
+// The layout of the file is described with the tables, in table.go.
+package boltdb
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+
+	"go.etcd.io/bbolt"
+
+	"github.com/widgetd/widgetd/domain"
+)
+
+// fileName is the file's name in the data folder.
+const fileName = "widgetd.db"
+
+// DB is an open data folder. Its methods and those of its repositories are safe
+// for concurrent use.
+type DB struct {
+	Users     *Users
+	Widgets   *Widgets
+	Blacklist *Blacklist
+
+	close func() error
+}
+
+// Open opens the store in the folder dir and creates what is missing of it: the
+// folder with mode 0700, the file in it with mode 0600.
+//
+// It returns an error that names the folder when another process has it open,
+// and one that names the file, which it leaves as it is, when the file is
+// damaged, was written by something else or has a format unknown to this
+// program.
+func Open(dir string) (*DB, error) {
+	path := filepath.Join(dir, fileName)
+	if err := ensureFile(path); err != nil {
+		return nil, err
+	}
+	file, err := openFile(path)
+	if err != nil {
+		return nil, err
+	}
+	s := &store{bolt: file, committer: newCommitter(file)}
+	db := &DB{
+		Users:     &Users{s},
+		Widgets:   &Widgets{s},
+		Blacklist: &Blacklist{store: s, expiries: map[domain.UUID]int64{}},
+		close:     sync.OnceValue(s.close),
+	}
+	if err := db.Blacklist.load(); err != nil {
+		_ = db.Close()
+		return nil, fmt.Errorf("data file %s: %w", path, err)
+	}
+	return db, nil
+}
+
+// Close waits for the reads and writes under way and closes the file. From then
+// on every method of the repositories returns a [domain.Unavailable] error.
+// Closing again does nothing and returns the same error, if any.
+func (db *DB) Close() error { return db.close() }
+
+// store is what the repositories share.
+type store struct {
+	bolt *bbolt.DB
+	*committer
+}
+
+// view runs read in a read transaction: read sees one state of the whole store.
+// Bytes it gets from there are gone when it returns.
+func (s *store) view(ctx context.Context, read func(*bbolt.Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return unavailable(err)
+	}
+	tx, err := s.bolt.Begin(false)
+	if err != nil {
+		return unavailable(err)
+	}
+	defer func() { _ = tx.Rollback() }()
+	return guard(func() error { return read(tx) })
+}
+
+func (s *store) close() error {
+	s.stop()
+	return s.bolt.Close()
+}
+
+// errClosed is the cause of a domain.Unavailable error after Close.
+var errClosed = errors.New("the store is closed")
+
+func unavailable(cause error) error {
+	return &domain.Error{Kind: domain.Unavailable, Err: cause}
+}
+
+// guard runs f, which uses bbolt, and turns a panic into an error. bbolt panics
+// when it comes across a damaged page, and may be led beyond the file's end by
+// it; that fault would end the process if it were not made a panic.
+func guard(f func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("boltdb: damaged file, or a fault of the program: %v", p)
+		}
+	}()
+	return f()
+}
