@@ -1,0 +1,209 @@
+// Package fiberhttp serves the HTTP contract of the Widget API with Fiber. It
+// parses requests into domain values, asks a driving port, and renders what the
+// port returns; it decides no rule.
+//
+// Where things are:
+//
+//	fiberhttp.go   the server: its limits, timeouts and routes
+//	middleware.go  what happens around every request; who is asking
+//	body.go        form, multipart and JSON bodies into fields
+//	auth.go        /auth
+//	widgets.go     /widgets
+//	deadline.go    the texts that a deadline may be written in
+//	format.go      how dates and durations are written
+//	errors.go      the one place where errors become responses
+//	limits.go      log-in failures and registrations per client
+//	client.go      the client's address, behind proxies too
+//	linger.go      refusals that reach a client who is still sending
+package fiberhttp
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/gofiber/fiber/v2/middleware/cors"
+	"github.com/valyala/fasthttp"
+
+	"github.com/widgetd/widgetd/domain"
+	"github.com/widgetd/widgetd/ports"
+)
+
+// The contract's limits, and how long a client may take.
+const (
+	maxBodyBytes   = 64 << 10
+	maxHeaderBytes = 8 << 10
+
+	readTimeout  = 10 * time.Second // for a whole request
+	writeTimeout = 10 * time.Second // for a whole response
+	idleTimeout  = 60 * time.Second // between two requests
+
+	// answerTimeout is how long the ports may take for one request, so that
+	// a store that hangs is told to the client within 5 seconds.
+	answerTimeout = 4 * time.Second
+)
+
+// Base is the path that every endpoint of version 1 is under.
+const Base = "/api/v1"
+
+// exposedHeaders are what pages of other origins may read of a response.
+const exposedHeaders = "Link,Location,Total-Count,X-Request-Id,Retry-After,WWW-Authenticate"
+
+// Config is what an operator may choose.
+type Config struct {
+	// PasswordMinLength is how many characters a new password must have.
+	PasswordMinLength int
+	// MaxLoginFailures is how many log-ins may fail per client address and
+	// email within 15 minutes. 0 is any number.
+	MaxLoginFailures int
+	// MaxRegistrations is how many accounts one client address may register
+	// within an hour. 0 is any number.
+	MaxRegistrations int
+	// TrustedProxies are the addresses whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+	// CORSOrigins are the origins whose pages may call the API, each a scheme
+	// and a host; "*" alone is every origin.
+	CORSOrigins []string
+}
+
+// Server answers HTTP requests.
+type Server struct {
+	auth    ports.Auth
+	widgets ports.Widgets
+	clock   ports.Clock
+	ready   func(context.Context) error
+	config  Config
+	log     *slog.Logger
+	fiber   *fiber.App
+
+	loginFailures *limiter
+	registrations *limiter
+}
+
+// New returns a server that asks the given ports. ready returns nil when the
+// store answers, for /readyz.
+func New(auth ports.Auth, widgets ports.Widgets, clock ports.Clock,
+	ready func(context.Context) error, log *slog.Logger, config Config) *Server {
+	s := &Server{
+		auth:    auth,
+		widgets: widgets,
+		clock:   clock,
+		ready:   ready,
+		config:  config,
+		log:     log,
+
+		loginFailures: newLimiter(config.MaxLoginFailures, 15*time.Minute, clock),
+		registrations: newLimiter(config.MaxRegistrations, time.Hour, clock),
+	}
+	s.fiber = fiber.New(fiber.Config{
+		DisableStartupMessage:        true,
+		CaseSensitive:                true,
+		BodyLimit:                    maxBodyBytes,
+		ReadBufferSize:               maxHeaderBytes,
+		ReadTimeout:                  readTimeout,
+		WriteTimeout:                 writeTimeout,
+		IdleTimeout:                  idleTimeout,
+		DisablePreParseMultipartForm: true, // who is asking comes first
+		JSONEncoder:                  encodeJSON,
+		ErrorHandler:                 s.refuseUnread,
+	})
+	server := s.fiber.Server()
+	server.Handler = routeUnknownMethods(server.Handler)
+	server.CloseOnShutdown = true
+	s.route()
+	return s
+}
+
+func (s *Server) route() {
+	s.fiber.Use(s.identify, s.logAccess, refuseTwoLengths, s.withDeadline, s.recoverPanic)
+	s.fiber.Use(cors.New(cors.Config{
+		AllowOrigins:  strings.Join(s.config.CORSOrigins, ","),
+		AllowMethods:  "GET,HEAD,POST,PUT,DELETE",
+		AllowHeaders:  "Authorization,Content-Type,X-Request-Id",
+		ExposeHeaders: exposedHeaders,
+		MaxAge:        int((10 * time.Minute).Seconds()),
+	}))
+
+	s.fiber.Get("/healthz", s.healthz)
+	s.fiber.Get("/readyz", s.readyz)
+
+	v1 := s.fiber.Group(Base)
+	v1.Post("/auth/register", noStore, s.register)
+	v1.Post("/auth/login", noStore, s.logIn)
+	v1.Get("/auth/user", noStore, s.authenticate, s.currentUser)
+	v1.Post("/auth/logout", noStore, s.authenticate, s.logOut)
+
+	v1.Get("/widgets", s.authenticate, s.listWidgets)
+	v1.Post("/widgets", s.authenticate, requireAdmin, s.createWidget)
+	v1.Get("/widgets/:name", s.authenticate, s.getWidget)
+	v1.Put("/widgets/:name", s.authenticate, requireAdmin, s.putWidget)
+	v1.Delete("/widgets/:name", s.authenticate, requireAdmin, s.deleteWidget)
+}
+
+// Serve answers requests that come in by ln, until Shutdown. It closes ln.
+func (s *Server) Serve(ln net.Listener) error {
+	return s.fiber.Listener(lingeringListener{ln})
+}
+
+// Shutdown stops accepting connections and waits for requests in flight, at the
+// most until ctx ends.
+func (s *Server) Shutdown(ctx context.Context) error {
+	return s.fiber.ShutdownWithContext(ctx)
+}
+
+// healthz says that the process answers.
+func (s *Server) healthz(c *fiber.Ctx) error {
+	return c.JSON(statusBody{Status: "ok"})
+}
+
+// readyz says whether the store answers.
+func (s *Server) readyz(c *fiber.Ctx) error {
+	if err := s.ready(c.UserContext()); err != nil {
+		return fmt.Errorf("%w: %v", domain.Unavailable, err) // whatever its kind
+	}
+	return c.JSON(statusBody{Status: "ok"})
+}
+
+// routeUnknownMethods lets a request with a method that Fiber does not know (and
+// would answer in plain text) be refused by the router, as one with a known
+// method that no route takes.
+func routeUnknownMethods(handler fasthttp.RequestHandler) fasthttp.RequestHandler {
+	return func(ctx *fasthttp.RequestCtx) {
+		ctx.Request.Header.SetMethod(knownMethod(string(ctx.Method())))
+		handler(ctx)
+	}
+}
+
+// knownMethod returns a method that Fiber knows: the given one, else TRACE, which
+// no route takes.
+func knownMethod(method string) string {
+	if slices.Contains(fiber.DefaultMethods, method) {
+		return strings.Clone(method)
+	}
+	return fiber.MethodTrace
+}
+
+// statusBody is the body of an answer that says how something went.
+type statusBody struct {
+	Status  string `json:"status,omitempty"`
+	Message string `json:"message,omitempty"`
+}
+
+func succeeded(message string) statusBody { return statusBody{Status: "success", Message: message} }
+
+// encodeJSON writes a value with the characters of URLs as they are.
+func encodeJSON(v any) ([]byte, error) {
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(v)
+	return text.Bytes(), err
+}

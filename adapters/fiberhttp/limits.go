@@ -1,0 +1,119 @@
+package fiberhttp
+
+import (
+	"context"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/widgetd/widgetd/ports"
+)
+
+// limiter counts events per key in windows of fixed length. It remembers the
+// keys it heard of last, maxLimitKeys of them, so that its memory is bounded.
+type limiter struct {
+	max    int // 0 is any number
+	window time.Duration
+	clock  ports.Clock
+
+	mu     sync.Mutex
+	counts *simplelru.LRU[limitKey, *count]
+}
+
+const maxLimitKeys = 50_000
+
+// limitKey tells what is counted apart. Registrations have no email.
+type limitKey struct {
+	client netip.Prefix
+	email  string
+}
+
+type count struct {
+	events  int
+	open    int           // attempts of which it is not known yet whether they count
+	settled chan struct{} // closed when that is known of one
+	ends    time.Time     // of the window that began with the first event
+}
+
+// attempt may turn out to be an event.
+type attempt struct {
+	limiter *limiter
+	count   *count
+}
+
+// limitError says that there were too many events already.
+type limitError struct {
+	message string
+	wait    time.Duration // until the window ends
+}
+
+func (e *limitError) Error() string { return e.message }
+
+func newLimiter(limit int, window time.Duration, clock ports.Clock) *limiter {
+	counts, err := simplelru.NewLRU[limitKey, *count](maxLimitKeys, nil)
+	if err != nil {
+		panic(err) // only for a size below 1
+	}
+	return &limiter{max: limit, window: window, clock: clock, counts: counts}
+}
+
+// begin lets an attempt through, or returns a limitError with that message.
+// Events and open attempts together are never more than the limit, so that many
+// at once are no more than one after the other: where only open ones stand in
+// the way, it waits for one to be settled.
+func (l *limiter) begin(ctx context.Context, key limitKey, message string) (attempt, error) {
+	if l.max == 0 {
+		return attempt{}, nil
+	}
+	for {
+		attempt, settled, err := l.tryBegin(key, message)
+		if settled == nil {
+			return attempt, err
+		}
+		select {
+		case <-settled:
+		case <-ctx.Done():
+			return attempt, ctx.Err()
+		}
+	}
+}
+
+// tryBegin is begin, but returns what to wait for, if anything.
+func (l *limiter) tryBegin(key limitKey, message string) (attempt, <-chan struct{}, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.clock.Now()
+	counted, found := l.counts.Get(key)
+	if !found || !now.Before(counted.ends) {
+		counted = &count{ends: now.Add(l.window), settled: make(chan struct{})}
+		l.counts.Add(key, counted)
+	}
+	switch {
+	case counted.events >= l.max:
+		return attempt{}, nil, &limitError{message: message, wait: counted.ends.Sub(now)}
+	case counted.events+counted.open >= l.max:
+		return attempt{}, counted.settled, nil
+	}
+	counted.open++
+	return attempt{limiter: l, count: counted}, nil, nil
+}
+
+// settle says whether the attempt was an event that counts.
+func (a attempt) settle(counts bool) {
+	if a.limiter == nil {
+		return
+	}
+	a.limiter.mu.Lock()
+	defer a.limiter.mu.Unlock()
+	a.count.open--
+	if counts {
+		if a.count.events == 0 {
+			a.count.ends = a.limiter.clock.Now().Add(a.limiter.window)
+		}
+		a.count.events++
+	}
+	close(a.count.settled)
+	a.count.settled = make(chan struct{})
+}

@@ -1,0 +1,170 @@
+package fiberhttp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"regexp"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/gofiber/fiber/v2"
+	"github.com/google/uuid"
+
+	"github.com/widgetd/widgetd/domain"
+)
+
+// Keys of what is known about a request (fiber.Ctx.Locals).
+type (
+	requestIDKey struct{}
+	claimsKey    struct{}
+)
+
+// identify gives the request an id: the caller's, if it sent a sane one.
+func (s *Server) identify(c *fiber.Ctx) error {
+	setRequestID(c, strings.Clone(c.Get(fiber.HeaderXRequestID)))
+	return c.Next()
+}
+
+func setRequestID(c *fiber.Ctx, id string) {
+	if !isSaneRequestID(id) {
+		id = uuid.NewString()
+	}
+	c.Locals(requestIDKey{}, id)
+	c.Set(fiber.HeaderXRequestID, id)
+}
+
+// isSaneRequestID lets the ids through that tracing systems make. Nobody's email
+// is one, nor, for its length, a token.
+func isSaneRequestID(id string) bool {
+	const (
+		sane     = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.:/+="
+		maxBytes = 128
+	)
+	return id != "" && len(id) <= maxBytes &&
+		!strings.ContainsFunc(id, func(r rune) bool { return !strings.ContainsRune(sane, r) })
+}
+
+// logAccess writes one line about every request. It turns the errors of what
+// comes after it into responses, so as to know how they ended.
+func (s *Server) logAccess(c *fiber.Ctx) error {
+	start := time.Now()
+	err := c.Next()
+	route := c.Route().Path
+	if isRouterError(err) {
+		route = "" // the router's own error, for no route
+	}
+	if err != nil {
+		if err = s.refuse(c, err); err != nil {
+			return err
+		}
+	}
+	s.logRequest(c, route, time.Since(start))
+	return nil
+}
+
+// logRequest writes the access line. It has the route, not the path, and a known
+// method, for what was sent may hold anything.
+func (s *Server) logRequest(c *fiber.Ctx, route string, took time.Duration) {
+	attrs := []slog.Attr{
+		slog.String("id", requestID(c)),
+		slog.String("method", knownMethod(c.Method())),
+		slog.String("route", route),
+		slog.Int("status", c.Response().StatusCode()),
+		slog.Duration("duration", took),
+		slog.String("client", s.clientAddr(c).String()),
+	}
+	if claims, ok := c.Locals(claimsKey{}).(domain.Claims); ok {
+		attrs = append(attrs, slog.String("user", claims.Subject.String()))
+	}
+	s.log.LogAttrs(context.Background(), slog.LevelInfo, "request", attrs...)
+}
+
+// isRouterError reports whether there was no route for the request.
+func isRouterError(err error) bool {
+	var e *fiber.Error
+	return errors.As(err, &e) && (e.Code == fiber.StatusNotFound || e.Code == fiber.StatusMethodNotAllowed)
+}
+
+var lengthLine = regexp.MustCompile(`(?im)^content-length:`)
+
+// refuseTwoLengths refuses a body that has both a length and chunks, which Fiber
+// takes for chunks: to a proxy that goes by the length, what follows would be
+// another request (RFC 9112 section 6.3).
+func refuseTwoLengths(c *fiber.Ctx) error {
+	const chunked = -1
+	header := &c.Request().Header
+	if header.ContentLength() == chunked && lengthLine.Match(header.RawHeaders()) {
+		c.Context().SetConnectionClose()
+		return fiber.ErrBadRequest
+	}
+	return c.Next()
+}
+
+// withDeadline bounds how long the ports may take.
+func (s *Server) withDeadline(c *fiber.Ctx) error {
+	ctx, cancel := context.WithTimeout(context.Background(), answerTimeout)
+	defer cancel()
+	c.SetUserContext(ctx)
+	return c.Next()
+}
+
+// recoverPanic makes a panic, whatever its value, an error of no known kind, and
+// logs where it was.
+func (s *Server) recoverPanic(c *fiber.Ctx) (err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			s.log.Error("panic", "id", requestID(c), "value", value, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", value)
+		}
+	}()
+	return c.Next()
+}
+
+// noStore keeps tokens and account data out of caches, refusals too (RFC 6749
+// section 5.1).
+func noStore(c *fiber.Ctx) error {
+	c.Set(fiber.HeaderCacheControl, "no-store")
+	c.Set(fiber.HeaderPragma, "no-cache")
+	return c.Next()
+}
+
+// authenticate lets requests with a good bearer token through.
+func (s *Server) authenticate(c *fiber.Ctx) error {
+	token, found := bearerToken(strings.Clone(c.Get(fiber.HeaderAuthorization)))
+	if !found {
+		return domain.NoToken
+	}
+	claims, err := s.auth.Authenticate(c.UserContext(), token)
+	if err != nil {
+		return err
+	}
+	c.Locals(claimsKey{}, claims)
+	return c.Next()
+}
+
+// requireAdmin lets administrators through, after authenticate.
+func requireAdmin(c *fiber.Ctx) error {
+	if err := claimsOf(c).RequireAdmin(); err != nil {
+		return err
+	}
+	return c.Next()
+}
+
+// bearerToken returns the token of an Authorization header (RFC 6750 section
+// 2.1). Any other scheme, and none, is no token.
+func bearerToken(authorization string) (token string, found bool) {
+	scheme, token, _ := strings.Cut(strings.Trim(authorization, " \t"), " ")
+	token = strings.TrimLeft(token, " ")
+	return token, strings.EqualFold(scheme, "Bearer") && token != ""
+}
+
+// claimsOf returns the claims of an authenticated request.
+func claimsOf(c *fiber.Ctx) domain.Claims { return c.Locals(claimsKey{}).(domain.Claims) }
+
+func requestID(c *fiber.Ctx) string {
+	id, _ := c.Locals(requestIDKey{}).(string)
+	return id
+}

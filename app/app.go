@@ -1,0 +1,276 @@
+// Package app ties the rooms together: [New] makes the use cases on the adapters
+// that the [Config] and the options choose, and [App.Run] serves them.
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/widgetd/widgetd/adapters/argon2id"
+	"github.com/widgetd/widgetd/adapters/boltdb"
+	"github.com/widgetd/widgetd/adapters/fiberhttp"
+	"github.com/widgetd/widgetd/adapters/jwtsigner"
+	"github.com/widgetd/widgetd/adapters/systemclock"
+	"github.com/widgetd/widgetd/app/auth"
+	"github.com/widgetd/widgetd/app/widgets"
+	"github.com/widgetd/widgetd/domain"
+	"github.com/widgetd/widgetd/ports"
+)
+
+const (
+	// shutdownTimeout is how long requests in flight may take to end.
+	shutdownTimeout = 10 * time.Second
+
+	// purgeInterval is how often expired tokens are taken off the blacklist.
+	purgeInterval = time.Minute
+)
+
+// App is the service, wired: the use cases, and the server in front of them.
+type App struct {
+	Auth    *auth.Service
+	Widgets *widgets.Service
+
+	config   Config
+	adapters adapters
+	server   *fiberhttp.Server
+	stopping atomic.Bool
+	close    func() error
+}
+
+// adapters is what stands behind the driven ports. What no option sets, New does.
+type adapters struct {
+	users     ports.UserRepository
+	widgets   ports.WidgetRepository
+	blacklist ports.TokenBlacklist
+	signer    ports.TokenSigner
+	hasher    ports.PasswordHasher
+	clock     ports.Clock
+	log       *slog.Logger
+}
+
+// Option swaps an adapter for another.
+type Option func(*adapters)
+
+// WithUserRepository swaps the store of accounts.
+func WithUserRepository(users ports.UserRepository) Option {
+	return func(a *adapters) { a.users = users }
+}
+
+// WithWidgetRepository swaps the store of widgets.
+func WithWidgetRepository(widgets ports.WidgetRepository) Option {
+	return func(a *adapters) { a.widgets = widgets }
+}
+
+// WithTokenBlacklist swaps the store of logged-out tokens.
+func WithTokenBlacklist(blacklist ports.TokenBlacklist) Option {
+	return func(a *adapters) { a.blacklist = blacklist }
+}
+
+// WithTokenSigner swaps what signs tokens.
+func WithTokenSigner(signer ports.TokenSigner) Option {
+	return func(a *adapters) { a.signer = signer }
+}
+
+// WithPasswordHasher swaps what hashes passwords.
+func WithPasswordHasher(hasher ports.PasswordHasher) Option {
+	return func(a *adapters) { a.hasher = hasher }
+}
+
+// WithClock swaps what tells the time.
+func WithClock(clock ports.Clock) Option {
+	return func(a *adapters) { a.clock = clock }
+}
+
+// WithLogger swaps [slog.Default] as where the server logs to.
+func WithLogger(log *slog.Logger) Option {
+	return func(a *adapters) { a.log = log }
+}
+
+// New wires the service, opening the embedded store unless options replace all
+// that it is for. The caller closes what New returns.
+func New(config Config, options ...Option) (*App, error) {
+	if err := config.check(); err != nil {
+		return nil, err
+	}
+	a := &App{
+		config:   config,
+		adapters: adapters{clock: systemclock.Clock{}, log: slog.Default()},
+		close:    func() error { return nil },
+	}
+	for _, option := range options {
+		option(&a.adapters)
+	}
+	if err := a.openStore(); err != nil {
+		return nil, err
+	}
+	if err := a.wire(); err != nil {
+		return nil, errors.Join(err, a.close())
+	}
+	return a, nil
+}
+
+func (a *App) openStore() error {
+	if a.adapters.users != nil && a.adapters.widgets != nil && a.adapters.blacklist != nil {
+		return nil
+	}
+	if a.config.DataDir == "" {
+		return errors.New("--data (WIDGETD_DATA) must name a folder")
+	}
+	db, err := boltdb.Open(a.config.DataDir)
+	if err != nil {
+		return fmt.Errorf("--data (WIDGETD_DATA): %w", err)
+	}
+	a.close = db.Close
+	if a.adapters.users == nil {
+		a.adapters.users = db.Users
+	}
+	if a.adapters.widgets == nil {
+		a.adapters.widgets = db.Widgets
+	}
+	if a.adapters.blacklist == nil {
+		a.adapters.blacklist = db.Blacklist
+	}
+	return nil
+}
+
+func (a *App) wire() error {
+	if a.adapters.signer == nil {
+		secret, err := secretKey(a.config)
+		if err != nil {
+			return err
+		}
+		if a.adapters.signer, err = jwtsigner.New(secret); err != nil {
+			return err
+		}
+	}
+	if a.adapters.hasher == nil {
+		hasher, err := argon2id.New(argon2id.DefaultParams())
+		if err != nil {
+			return err
+		}
+		a.adapters.hasher = hasher
+	}
+	with := a.adapters
+	a.Auth = auth.New(with.users, with.blacklist, with.signer, with.hasher, with.clock, a.config.TokenTTL)
+	a.Widgets = widgets.New(with.widgets, with.users, with.clock)
+	a.server = fiberhttp.New(a.Auth, a.Widgets, with.clock, a.ready, with.log, fiberhttp.Config{
+		PasswordMinLength: a.config.PasswordMinLength,
+		MaxLoginFailures:  a.config.MaxLoginFailures,
+		MaxRegistrations:  a.config.MaxRegistrations,
+		TrustedProxies:    a.config.TrustedProxies,
+		CORSOrigins:       a.config.CORSOrigins,
+	})
+	return nil
+}
+
+// Close closes the store.
+func (a *App) Close() error { return a.close() }
+
+// Run listens on the configured address and serves until ctx ends; see Serve.
+func (a *App) Run(ctx context.Context) error {
+	// Package net would take no address for every address and any port.
+	if a.config.Addr == "" {
+		return errors.New("--addr (WIDGETD_ADDR) must be host:port")
+	}
+	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.config.Addr)
+	if err != nil {
+		return fmt.Errorf("--addr (WIDGETD_ADDR): %w", err)
+	}
+	return a.Serve(ctx, ln)
+}
+
+// Serve answers requests that come in by ln until ctx ends. Then it stops
+// accepting, waits up to 10 seconds for requests in flight, and returns nil. It
+// closes ln.
+func (a *App) Serve(ctx context.Context, ln net.Listener) error {
+	log := a.adapters.log
+	if err := a.prepareAdmin(ctx); err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	purging := make(chan struct{})
+	go func() {
+		defer close(purging)
+		a.purge(ctx)
+	}()
+	served := make(chan error, 1)
+	go func() { served <- a.server.Serve(ln) }()
+	log.Info("listening", "addr", ln.Addr().String(), "url", "http://"+ln.Addr().String()+fiberhttp.Base)
+
+	var err error
+	select {
+	case err = <-served:
+	case <-ctx.Done():
+		err = a.shutdown(served)
+	}
+	cancel()
+	<-purging
+	return err
+}
+
+func (a *App) shutdown(served <-chan error) error {
+	a.stopping.Store(true)
+	a.adapters.log.Info("stopping")
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
+	defer cancel()
+	if err := a.server.Shutdown(ctx); err != nil {
+		a.adapters.log.Warn("stopped before every request had ended", "error", err)
+		return nil
+	}
+	return <-served
+}
+
+// prepareAdmin makes the administrator whom the settings name. Where there is
+// none at all it tells how to make one.
+func (a *App) prepareAdmin(ctx context.Context) error {
+	email, password, err := a.config.admin()
+	if err != nil {
+		return err
+	}
+	if a.config.AdminEmail != "" {
+		return a.Auth.EnsureAdmin(ctx, email, password)
+	}
+	found, err := a.adapters.users.HasAdmin(ctx)
+	if err == nil && !found {
+		a.adapters.log.Info("there is no administrator yet: stop the server and run 'widgetd add-user --admin EMAIL', " +
+			"or start it with WIDGETD_ADMIN_EMAIL and WIDGETD_ADMIN_PASSWORD set")
+	}
+	return err
+}
+
+// ready returns nil when the store answers and the server is not stopping.
+func (a *App) ready(ctx context.Context) error {
+	if a.stopping.Load() {
+		return &domain.Error{Kind: domain.Unavailable, Message: "the server is stopping"}
+	}
+	_, err := a.adapters.users.HasAdmin(ctx)
+	return err
+}
+
+// purge takes expired tokens off the blacklist, now and then, until ctx ends.
+func (a *App) purge(ctx context.Context) {
+	ticker := time.NewTicker(purgeInterval)
+	defer ticker.Stop()
+	for {
+		forgotten, err := a.adapters.blacklist.Purge(ctx, a.adapters.clock.Now())
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			a.adapters.log.Error("expired tokens stay on the blacklist", "error", err)
+		case forgotten > 0:
+			a.adapters.log.Debug("purged the blacklist", "tokens", forgotten)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}

@@ -1,0 +1,181 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/widgetd/widgetd/app"
+	"github.com/widgetd/widgetd/domain"
+)
+
+// serveCommand runs the server until the program is told to stop.
+type serveCommand struct{}
+
+// Run implements the command.
+func (serveCommand) Run(ctx context.Context, settings *settings, std streams) (err error) {
+	a, err := app.New(settings.config(), app.WithLogger(settings.logger(std.err)))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	return a.Run(ctx)
+}
+
+func (s *settings) logger(to *os.File) *slog.Logger {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {
+		panic(err) // the flag's enum has another level than slog
+	}
+	options := &slog.HandlerOptions{Level: level}
+	if s.LogFormat == "text" || s.LogFormat == "auto" && term.IsTerminal(int(to.Fd())) {
+		return slog.New(slog.NewTextHandler(to, options))
+	}
+	return slog.New(slog.NewJSONHandler(to, options))
+}
+
+// addUserCommand adds an account to the store.
+type addUserCommand struct {
+	Admin bool   `help:"Make it an administrator's."`
+	Email string `arg:"" help:"The account's email."`
+}
+
+// Run implements the command.
+func (c addUserCommand) Run(ctx context.Context, settings *settings, std streams) (err error) {
+	email, err := domain.ParseEmail(c.Email)
+	if err != nil {
+		return err
+	}
+	text, err := readPassword(ctx, std)
+	if err != nil {
+		return fmt.Errorf("reading the password: %w", err)
+	}
+	if text == "" {
+		return errors.New("the password is empty")
+	}
+	password, err := domain.ParseNewPassword(text, settings.PasswordMinLength)
+	if err != nil {
+		return err
+	}
+	a, err := app.New(settings.config())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, a.Close()) }()
+	user, err := a.Auth.AddUser(ctx, email, password, c.Admin)
+	if err != nil {
+		return err
+	}
+	role := "user"
+	if user.Admin {
+		role = "administrator"
+	}
+	_, err = fmt.Fprintf(std.out, "added %s %s\n", role, user.Email)
+	return err
+}
+
+// readPassword asks for a password without showing it, or reads one line where
+// there is nobody to ask.
+func readPassword(ctx context.Context, std streams) (string, error) {
+	fd := int(std.in.Fd())
+	if !term.IsTerminal(fd) {
+		return interruptible(ctx, func() (string, error) { return readLine(std.in) })
+	}
+	// A read that is interrupted does not make the terminal show again what is
+	// typed.
+	state, err := term.GetState(fd)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = term.Restore(fd, state) }()
+	fmt.Fprint(std.err, "Password: ")
+	defer fmt.Fprintln(std.err)
+	return interruptible(ctx, func() (string, error) {
+		text, err := term.ReadPassword(fd)
+		return string(text), err
+	})
+}
+
+func readLine(from io.Reader) (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(from, 2*domain.MaxPasswordBytes)).ReadString('\n')
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), err
+}
+
+// interruptible returns what read does, or an error once ctx ends. It leaves the
+// read to itself then.
+func interruptible(ctx context.Context, read func() (string, error)) (string, error) {
+	type result struct {
+		text string
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		text, err := read()
+		done <- result{text, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return "", errors.New("interrupted")
+	case r := <-done:
+		return r.text, r.err
+	}
+}
+
+// versionCommand prints what was built, and with what.
+type versionCommand struct{}
+
+// Run implements the command.
+func (versionCommand) Run(std streams) error {
+	version := "(unknown)"
+	if build, ok := debug.ReadBuildInfo(); ok {
+		version = build.Main.Version
+	}
+	_, err := fmt.Fprintf(std.out, "widgetd %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
+}
+
+// healthcheckCommand asks a running server whether it is ready.
+type healthcheckCommand struct{}
+
+// Run implements the command.
+func (healthcheckCommand) Run(ctx context.Context, settings *settings) error {
+	host, port, err := net.SplitHostPort(settings.Addr)
+	if err != nil {
+		return fmt.Errorf("--addr (WIDGETD_ADDR): %w", err)
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
+	if err != nil {
+		return err
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return err
+	}
+	if err := response.Body.Close(); err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return fmt.Errorf("not ready: %s", response.Status)
+	}
+	return nil
+}
