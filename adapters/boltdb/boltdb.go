@@ -82,16 +82,27 @@ func (s *store) view(ctx context.Context, read func(*bbolt.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return unavailable(err)
 	}
-	tx, err := s.bolt.Begin(false)
+	var tx *bbolt.Tx
+	err := s.guard(func() (err error) {
+		if tx, err = s.bolt.Begin(false); err != nil {
+			return unavailable(err)
+		}
+		return nil
+	})
 	if err != nil {
-		return unavailable(err)
+		return err
 	}
 	defer func() { _ = tx.Rollback() }()
 	return guard(func() error { return read(tx) })
 }
 
+// close leaves a file alone that could not be read: bbolt may still hold its
+// locks. The system unlocks it when the process ends.
 func (s *store) close() error {
 	s.stop()
+	if s.unreadable.Load() {
+		return errUnreadable
+	}
 	return s.bolt.Close()
 }
 
@@ -102,14 +113,36 @@ func unavailable(cause error) error {
 	return &domain.Error{Kind: domain.Unavailable, Err: cause}
 }
 
-// guard runs f, which uses bbolt, and turns a panic into an error. bbolt panics
-// when it comes across a damaged page, and may be led beyond the file's end by
-// it; that fault would end the process if it were not made a panic.
+// errUnreadable means that the memory which the file is mapped to could not be
+// read: the disk failed, or somebody cut the file short.
+var errUnreadable = errors.New("damaged, or its disk failed")
+
+// guard is guard for what locks the open file. After a memory fault in there
+// bbolt may still hold its locks, so nobody must take them again.
+func (c *committer) guard(f func() error) error {
+	if c.unreadable.Load() {
+		return unavailable(errUnreadable)
+	}
+	err := guard(f)
+	if errors.Is(err, errUnreadable) {
+		c.unreadable.Store(true)
+		return unavailable(err)
+	}
+	return err
+}
+
+// guard runs f, which uses bbolt, and turns a panic into an error: bbolt panics
+// when it comes across a damaged page. It also turns a memory fault into one,
+// which would end the process otherwise: errUnreadable.
 func guard(f func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("boltdb: damaged file, or a fault of the program: %v", p)
+		switch p := recover().(type) {
+		case nil:
+		case interface{ Addr() uintptr }: // a fault, see debug.SetPanicOnFault
+			err = fmt.Errorf("%w: %v", errUnreadable, p)
+		default:
+			err = fmt.Errorf("damaged, or a fault of the program: %v", p)
 		}
 	}()
 	return f()

@@ -3,6 +3,7 @@ package boltdb
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"go.etcd.io/bbolt"
 
@@ -26,6 +27,8 @@ type committer struct {
 	queue   chan *operation // unbuffered: senders that wait are the queue
 	quit    chan struct{}   // closed to stop
 	stopped chan struct{}   // closed when stopped
+
+	unreadable atomic.Bool // see guard
 }
 
 // operation is a write on its way through the committer.
@@ -143,7 +146,7 @@ func (c *committer) commit(batch []*operation) {
 // transact runs the operations in one transaction. An error means that nothing
 // was written: Unavailable when the file is to blame, else one operation is.
 func (c *committer) transact(batch []*operation) error {
-	return guard(func() error {
+	return c.guard(func() error {
 		var ran error
 		err := c.bolt.Update(func(tx *bbolt.Tx) error {
 			ran = runAll(tx, batch)

@@ -2,6 +2,7 @@ package boltdb_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"io/fs"
@@ -338,5 +339,37 @@ func wantError(t *testing.T, err error, want string) {
 	}
 	if text := err.Error(); !strings.Contains(text, want) || strings.Contains(text, "\n") {
 		t.Errorf("the error is\n\t%q\nwant one line with\n\t%q", text, want)
+	}
+}
+
+func TestFileCutShortWhileOpen(t *testing.T) {
+	t.Parallel()
+	for name, use := range map[string]func(context.Context, *boltdb.DB) error{
+		"by a read":  func(ctx context.Context, db *boltdb.DB) error { _, err := db.Users.HasAdmin(ctx); return err },
+		"by a write": func(ctx context.Context, db *boltdb.DB) error { return db.Widgets.Add(ctx, widget(1)) },
+	} {
+		t.Run("noticed "+name, func(t *testing.T) {
+			t.Parallel()
+			dir, ctx := t.TempDir(), t.Context()
+			db, err := boltdb.Open(dir)
+			noError(t, err)
+			if err := os.Truncate(filepath.Join(dir, "widgetd.db"), 0); err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				if err := use(ctx, db); !errors.Is(err, domain.Unavailable) {
+					t.Errorf("first: %v, want Unavailable", err)
+				}
+				if err := db.Widgets.Add(ctx, widget(2)); !errors.Is(err, domain.Unavailable) {
+					t.Errorf("Add: %v, want Unavailable", err)
+				}
+				if _, err := db.Widgets.ByName(ctx, widget(1).Name); !errors.Is(err, domain.Unavailable) {
+					t.Errorf("ByName: %v, want Unavailable", err)
+				}
+			}
+			if err := db.Close(); err == nil {
+				t.Error("Close: no error")
+			}
+		})
 	}
 }
