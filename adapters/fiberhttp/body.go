@@ -18,12 +18,12 @@ import (
 // body is the fields of a request's body, and why some of them were refused.
 // Everything in it is a copy: Fiber's buffers live only as long as the handler.
 type body struct {
-	text    func(field string) (string, error) // "" where there is no such field
+	text    func(field string) (string, error) // "" where there is no such field; nil for a malformed body
 	refused domain.Fields
 }
 
 // readBody reads a form, multipart or JSON body. Another type of body is a 415;
-// one that cannot be read as its type is an Invalid error of the field "body".
+// one that cannot be read as its type is refused as the field "body".
 func readBody(c *fiber.Ctx) (body, error) {
 	content := c.Request().Body() // not c.Body, which would inflate a compressed one
 	encoding := c.Get(fiber.HeaderContentEncoding)
@@ -49,29 +49,29 @@ func readBody(c *fiber.Ctx) (body, error) {
 	default:
 		return body{}, fiber.ErrUnsupportedMediaType
 	}
-	if err != nil {
-		refused := domain.Fields{}
-		refused.Note("body", err)
-		return body{}, refused.Err()
-	}
-	return body{text: text, refused: domain.Fields{}}, nil
+	refused := domain.Fields{}
+	refused.Note("body", err)
+	return body{text: text, refused: refused}, nil
 }
 
 // field parses one field of a body. When it is refused the body remembers why.
-func field[T any](b body, name string, parse func(string) (T, error)) T {
-	text, err := b.text(name)
-	if err != nil {
-		b.refused.Note(name, err)
-		var none T
-		return none
+// Of a malformed body nothing is known, so no more is refused.
+func field[T any](b body, name string, parse func(string) (T, error)) (value T) {
+	if b.text == nil {
+		return value
 	}
-	value, err := parse(text)
+	text, err := b.text(name)
+	if err == nil {
+		value, err = parse(text)
+	}
 	b.refused.Note(name, err)
 	return value
 }
 
 func readForm(content []byte) (func(string) (string, error), error) {
-	values, err := url.ParseQuery(string(content))
+	// Package url refuses what used to stand for &; to browsers and to curl it
+	// is a character like any other (WHATWG URL section 5.1).
+	values, err := url.ParseQuery(strings.ReplaceAll(string(content), ";", "%3B"))
 	if err != nil {
 		return nil, errors.New("Malformed form") //nolint:staticcheck // told to a person
 	}

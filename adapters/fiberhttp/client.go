@@ -22,13 +22,25 @@ func (s *Server) clientAddr(c *fiber.Ctx) netip.Addr {
 		hops = append(hops, strings.Split(string(line), ",")...)
 	}
 	for i := len(hops) - 1; i >= 0 && s.isTrustedProxy(addr); i-- {
-		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		hop, err := parseHop(strings.TrimSpace(hops[i]))
 		if err != nil {
 			break
 		}
-		addr = hop.Unmap()
+		addr = hop
 	}
 	return addr
+}
+
+// parseHop reads an address as proxies write it, some of them with a port. A zone
+// is dropped: it may be any text.
+func parseHop(text string) (netip.Addr, error) {
+	addr, err := netip.ParseAddr(text)
+	if err != nil {
+		var withPort netip.AddrPort
+		withPort, err = netip.ParseAddrPort(text)
+		addr = withPort.Addr()
+	}
+	return addr.Unmap().WithZone(""), err
 }
 
 // clientNetwork returns what is limited as one client: an IPv4 address, or the

@@ -35,7 +35,7 @@ func readMoment(text string) (at time.Time, ok bool) {
 		"Jan 2 2006", "Jan 2, 2006", "2 Jan 2006", "January 2 2006", "January 2, 2006", "2 January 2006",
 	} {
 		if date, err := time.Parse(layout, text); err == nil {
-			return domain.EndOfDay(date.Date()), true
+			return domain.EndOfDay(thisCentury(date, layout).Date()), true
 		}
 	}
 	// Package time takes any three letters for a zone, with no offset; only
@@ -53,9 +53,20 @@ func readMoment(text string) (at time.Time, ok bool) {
 	} {
 		for _, offset := range [...]string{"", "Z07:00", "Z0700", "Z07", " Z07:00", " Z0700"} {
 			if at, err := time.Parse(layout+offset, text); err == nil {
-				return at, true
+				return thisCentury(at, layout), true
 			}
 		}
 	}
 	return time.Time{}, false
+}
+
+// thisCentury makes 2069 to 2099 of the years of two digits that package time
+// takes for 1969 to 1999: no deadline lies there.
+func thisCentury(t time.Time, layout string) time.Time {
+	if strings.HasSuffix(layout, "/06") || strings.Contains(layout, "/06 ") {
+		if t.Year() < 2000 {
+			return t.AddDate(100, 0, 0)
+		}
+	}
+	return t
 }

@@ -14,19 +14,19 @@
 //	errors.go      the one place where errors become responses
 //	limits.go      log-in failures and registrations per client
 //	client.go      the client's address, behind proxies too
-//	linger.go      refusals that reach a client who is still sending
+//	listener.go    connections that close well
 package fiberhttp
 
 import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -70,7 +70,7 @@ type Config struct {
 	// TrustedProxies are the addresses whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
 	// CORSOrigins are the origins whose pages may call the API, each a scheme
-	// and a host; "*" alone is every origin.
+	// and a host; "*" alone is every origin, none is no other origin.
 	CORSOrigins []string
 }
 
@@ -84,6 +84,7 @@ type Server struct {
 	log     *slog.Logger
 	fiber   *fiber.App
 
+	listener      atomic.Pointer[listener]
 	loginFailures *limiter
 	registrations *limiter
 }
@@ -124,22 +125,24 @@ func New(auth ports.Auth, widgets ports.Widgets, clock ports.Clock,
 
 func (s *Server) route() {
 	s.fiber.Use(s.identify, s.logAccess, refuseTwoLengths, s.withDeadline, s.recoverPanic)
-	s.fiber.Use(cors.New(cors.Config{
-		AllowOrigins:  strings.Join(s.config.CORSOrigins, ","),
-		AllowMethods:  "GET,HEAD,POST,PUT,DELETE",
-		AllowHeaders:  "Authorization,Content-Type,X-Request-Id",
-		ExposeHeaders: exposedHeaders,
-		MaxAge:        int((10 * time.Minute).Seconds()),
-	}))
+	if len(s.config.CORSOrigins) > 0 { // the middleware takes none for all
+		s.fiber.Use(cors.New(cors.Config{
+			AllowOrigins:  strings.Join(s.config.CORSOrigins, ","),
+			AllowMethods:  "GET,HEAD,POST,PUT,DELETE",
+			AllowHeaders:  "Authorization,Content-Type,X-Request-Id",
+			ExposeHeaders: exposedHeaders,
+			MaxAge:        int((10 * time.Minute).Seconds()),
+		}))
+	}
 
 	s.fiber.Get("/healthz", s.healthz)
 	s.fiber.Get("/readyz", s.readyz)
 
-	v1 := s.fiber.Group(Base)
-	v1.Post("/auth/register", noStore, s.register)
-	v1.Post("/auth/login", noStore, s.logIn)
-	v1.Get("/auth/user", noStore, s.authenticate, s.currentUser)
-	v1.Post("/auth/logout", noStore, s.authenticate, s.logOut)
+	v1 := s.fiber.Group(Base, noStore)
+	v1.Post("/auth/register", s.register)
+	v1.Post("/auth/login", s.logIn)
+	v1.Get("/auth/user", s.authenticate, s.currentUser)
+	v1.Post("/auth/logout", s.authenticate, s.logOut)
 
 	v1.Get("/widgets", s.authenticate, s.listWidgets)
 	v1.Post("/widgets", s.authenticate, requireAdmin, s.createWidget)
@@ -150,12 +153,18 @@ func (s *Server) route() {
 
 // Serve answers requests that come in by ln, until Shutdown. It closes ln.
 func (s *Server) Serve(ln net.Listener) error {
-	return s.fiber.Listener(lingeringListener{ln})
+	l := newListener(ln)
+	s.listener.Store(l)
+	return s.fiber.Listener(l)
 }
 
 // Shutdown stops accepting connections and waits for requests in flight, at the
 // most until ctx ends.
 func (s *Server) Shutdown(ctx context.Context) error {
+	if l := s.listener.Load(); l != nil {
+		_ = l.Close()
+		l.closeSilent()
+	}
 	return s.fiber.ShutdownWithContext(ctx)
 }
 
@@ -167,7 +176,7 @@ func (s *Server) healthz(c *fiber.Ctx) error {
 // readyz says whether the store answers.
 func (s *Server) readyz(c *fiber.Ctx) error {
 	if err := s.ready(c.UserContext()); err != nil {
-		return fmt.Errorf("%w: %v", domain.Unavailable, err) // whatever its kind
+		return &domain.Error{Kind: domain.Unavailable, Err: err} // whatever its kind
 	}
 	return c.JSON(statusBody{Status: "ok"})
 }

@@ -1,11 +1,11 @@
 package fiberhttp
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"regexp"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -88,19 +88,26 @@ func isRouterError(err error) bool {
 	return errors.As(err, &e) && (e.Code == fiber.StatusNotFound || e.Code == fiber.StatusMethodNotAllowed)
 }
 
-var lengthLine = regexp.MustCompile(`(?im)^content-length:`)
-
-// refuseTwoLengths refuses a body that has both a length and chunks, which Fiber
-// takes for chunks: to a proxy that goes by the length, what follows would be
-// another request (RFC 9112 section 6.3).
+// refuseTwoLengths refuses a request with both a length and a coding, which
+// Fiber takes by the coding: to a proxy that goes by the length, what follows
+// would be another request (RFC 9112 section 6.3). It looks at what was sent, for
+// Fiber's own idea of the length changes as it reads the body.
 func refuseTwoLengths(c *fiber.Ctx) error {
-	const chunked = -1
-	header := &c.Request().Header
-	if header.ContentLength() == chunked && lengthLine.Match(header.RawHeaders()) {
+	raw := c.Request().Header.RawHeaders()
+	if hasHeader(raw, fiber.HeaderTransferEncoding) && hasHeader(raw, fiber.HeaderContentLength) {
 		c.Context().SetConnectionClose()
 		return fiber.ErrBadRequest
 	}
 	return c.Next()
+}
+
+func hasHeader(raw []byte, name string) bool {
+	for line := range bytes.Lines(raw) {
+		if len(line) > len(name) && line[len(name)] == ':' && strings.EqualFold(string(line[:len(name)]), name) {
+			return true
+		}
+	}
+	return false
 }
 
 // withDeadline bounds how long the ports may take.
@@ -123,8 +130,8 @@ func (s *Server) recoverPanic(c *fiber.Ctx) (err error) {
 	return c.Next()
 }
 
-// noStore keeps tokens and account data out of caches, refusals too (RFC 6749
-// section 5.1).
+// noStore keeps tokens and account data, a widget's owner included, out of caches
+// (RFC 6749 section 5.1).
 func noStore(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderCacheControl, "no-store")
 	c.Set(fiber.HeaderPragma, "no-cache")

@@ -164,14 +164,21 @@ func (s *Server) existingName(c *fiber.Ctx) (domain.WidgetName, error) {
 	return name, nil
 }
 
-// pathName returns a copy of the {name} of the path, unescaped and in lower case.
+// pathName returns a copy of the {name} of the path, unescaped and in lower case:
+// that of A to Z, for other scripts have letters that become an a-z.
 func pathName(c *fiber.Ctx) string {
 	raw := c.Params("name")
 	text, err := url.PathUnescape(raw)
 	if err != nil {
 		text = raw
 	}
-	return strings.Clone(strings.ToLower(text))
+	lower := []byte(text)
+	for i, b := range lower {
+		if 'A' <= b && b <= 'Z' {
+			lower[i] = b + ('a' - 'A')
+		}
+	}
+	return string(lower)
 }
 
 // query returns a copy of a parameter of the query, or fallback when it is not

@@ -1,0 +1,281 @@
+package fiberhttp_test
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/widgetd/widgetd/domain"
+)
+
+const (
+	tooManyFailures      = "Too many failed log-ins. Please try again later."
+	tooManyRegistrations = "Too many registrations. Please try again later."
+)
+
+var mismatch = fail("email or password does not match")
+
+// wrong is a log-in with a wrong password.
+func wrong(email string) request {
+	return logIn.sending(fields{"email", email, "password", "wrong"}.json())
+}
+
+func TestFailedLogInsAreLimited(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(s *server) { s.config.MaxLoginFailures = 3 })
+	for range 3 {
+		s.do(t, wrong("ada@example.com")).want(t, 401, mismatch, "Retry-After:")
+		s.clock.advance(time.Second)
+	}
+	s.do(t, wrong("ada@example.com")).want(t, 429, fail(tooManyFailures), "Retry-After: 897", "Cache-Control: no-store", "WWW-Authenticate:")
+	s.do(t, wrong("ADA@Example.com")).want(t, 429, fail(tooManyFailures))
+	s.do(t, logIn).want(t, 429, fail(tooManyFailures)) // with the right password
+	if got := len(s.auth.LogInCalls()); got != 3 {
+		t.Errorf("%d log-ins reached the port", got)
+	}
+
+	s.do(t, wrong("bob@example.com")).want(t, 401, mismatch)
+	got := s.do(t, register)
+	got.want(t, 201, got.body)
+
+	s.clock.advance(896*time.Second + 999*time.Millisecond)
+	s.do(t, logIn).want(t, 429, fail(tooManyFailures), "Retry-After: 1")
+	s.clock.advance(time.Millisecond) // the window began with the first failure
+	got = s.do(t, logIn)
+	got.want(t, 200, got.body)
+	for range 3 {
+		s.do(t, wrong("ada@example.com")).want(t, 401, mismatch)
+	}
+	s.do(t, wrong("ada@example.com")).want(t, 429, fail(tooManyFailures), "Retry-After: 900")
+}
+
+func TestWindowBeginsWithTheFirstFailure(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(s *server) { s.config.MaxLoginFailures = 1 })
+	if got := s.do(t, logIn); got.status != 200 {
+		t.Errorf("got %d %s", got.status, got.body)
+	}
+	s.clock.advance(10 * time.Minute)
+	s.do(t, wrong("ada@example.com")).want(t, 401, mismatch)
+	s.clock.advance(10 * time.Minute)
+	s.do(t, logIn).want(t, 429, fail(tooManyFailures), "Retry-After: 300")
+}
+
+func TestOnlyFailedLogInsCount(t *testing.T) {
+	t.Parallel()
+	var answer atomic.Value
+	s := serve(t, func(s *server) {
+		s.config.MaxLoginFailures = 2
+		s.auth.LogInFunc = func(context.Context, domain.Email, domain.Password) (domain.AccessToken, error) {
+			return domain.AccessToken{}, answer.Load().(func() error)()
+		}
+	})
+	for name, test := range map[string]struct {
+		answer func() error
+		status int
+	}{
+		"success":     {func() error { return nil }, 200},
+		"unavailable": {func() error { return domain.Unavailable }, 503},
+		"a fault":     {func() error { return errors.New("on fire") }, 500},
+		"a panic":     {func() error { panic("on fire") }, 500},
+	} {
+		answer.Store(test.answer)
+		for range 5 {
+			if got := s.do(t, logIn); got.status != test.status {
+				t.Errorf("%s: got %d %s", name, got.status, got.body)
+			}
+		}
+	}
+	for range 5 {
+		s.do(t, logIn.sending("application/json", `{"email":"Ada@example.com"}`)).want(t, 400, invalid("password", missing))
+	}
+	answer.Store(func() error { return domain.CredentialsMismatch })
+	for range 2 {
+		s.do(t, logIn).want(t, 401, mismatch)
+	}
+	s.do(t, logIn).want(t, 429, fail(tooManyFailures))
+}
+
+func TestSimultaneousWrongLogInsAreLimitedExactly(t *testing.T) {
+	t.Parallel()
+	const limit = 10
+	var arrived sync.WaitGroup
+	arrived.Add(limit)
+	s := serve(t, func(s *server) {
+		s.config.MaxLoginFailures = limit
+		s.auth.LogInFunc = func(context.Context, domain.Email, domain.Password) (domain.AccessToken, error) {
+			arrived.Done() // panics for one too many
+			arrived.Wait() // all of them are under way before the first is refused
+			return domain.AccessToken{}, domain.CredentialsMismatch
+		}
+	})
+	refused := simultaneously(24, func() response { return s.do(t, logIn) })
+	if refused[401] != limit || refused[429] != 24-limit || len(s.auth.LogInCalls()) != limit {
+		t.Errorf("answers %v, %d reached the port", refused, len(s.auth.LogInCalls()))
+	}
+}
+
+func TestSimultaneousRightLogInsAllSucceed(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(s *server) { s.config.MaxLoginFailures = 1 })
+	if answers := simultaneously(24, func() response { return s.do(t, logIn) }); answers[200] != 24 {
+		t.Errorf("answers %v", answers)
+	}
+}
+
+func TestSimultaneousRegistrationsAreLimitedExactly(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(s *server) { s.config.MaxRegistrations = 10 })
+	if answers := simultaneously(24, func() response { return s.do(t, register) }); answers[201] != 10 || answers[429] != 14 {
+		t.Errorf("answers %v", answers)
+	}
+}
+
+// simultaneously returns how many of n calls at once were answered with each status.
+func simultaneously(n int, ask func() response) map[int]int {
+	answers := make(chan response, n)
+	for range n {
+		go func() { answers <- ask() }()
+	}
+	count := map[int]int{}
+	for range n {
+		count[(<-answers).status]++
+	}
+	return count
+}
+
+func TestNoLimitIsNoLimit(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	c := s.dial(t)
+	for range 150 {
+		c.do(t, wrong("ada@example.com")).want(t, 401, mismatch)
+		got := c.do(t, register)
+		got.want(t, 201, got.body)
+	}
+}
+
+func TestRegistrationsAreLimitedPerClient(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(s *server) {
+		s.config.MaxRegistrations = 2
+		s.auth.RegisterFunc = func(_ context.Context, email domain.Email, _ domain.Password) (domain.AccessToken, error) {
+			if strings.HasPrefix(email.String(), "taken") {
+				return domain.AccessToken{}, domain.UserExists(email)
+			}
+			return domain.AccessToken{}, nil
+		}
+	})
+	of := func(email string) request {
+		return register.sending(fields{"email", email, "password", password}.json())
+	}
+	for range 3 { // what makes no account does not count
+		s.do(t, of("taken@example.com")).want(t, 409, fail("taken@example.com is already registered"))
+		s.do(t, of("nobody")).want(t, 400, invalid("email", "nobody is not a valid email"))
+	}
+	for _, email := range []string{"a@example.com", "b@example.com"} {
+		if got := s.do(t, of(email)); got.status != 201 {
+			t.Errorf("got %d %s", got.status, got.body)
+		}
+	}
+	s.do(t, of("c@example.com")).want(t, 429, fail(tooManyRegistrations), "Retry-After: 3600", "Cache-Control: no-store")
+	s.do(t, of("taken@example.com")).want(t, 429, fail(tooManyRegistrations))
+	if got := s.do(t, logIn); got.status != 200 {
+		t.Errorf("a log-in is limited too: %d %s", got.status, got.body)
+	}
+	s.clock.advance(time.Hour)
+	if got := s.do(t, of("c@example.com")); got.status != 201 {
+		t.Errorf("an hour later: %d %s", got.status, got.body)
+	}
+}
+
+func TestClientIsTheRightmostAddressThatIsNoTrustedProxy(t *testing.T) {
+	t.Parallel()
+	local := netip.MustParsePrefix("127.0.0.0/8")
+	inner := netip.MustParsePrefix("10.0.0.0/8")
+	inner6 := netip.MustParsePrefix("fd00::/8")
+	for name, test := range map[string]struct {
+		trusted   []netip.Prefix
+		forwarded []string // header lines
+		client    string   // in the log
+	}{
+		"nobody trusted":            {nil, []string{"203.0.113.7"}, "127.0.0.1"},
+		"another trusted":           {[]netip.Prefix{inner}, []string{"203.0.113.7"}, "127.0.0.1"},
+		"no header":                 {[]netip.Prefix{local}, nil, "127.0.0.1"},
+		"one proxy":                 {[]netip.Prefix{local}, []string{"203.0.113.7"}, "203.0.113.7"},
+		"forged start":              {[]netip.Prefix{local}, []string{"198.51.100.1, 203.0.113.7"}, "203.0.113.7"},
+		"forged as a proxy":         {[]netip.Prefix{local, inner}, []string{"198.51.100.1,10.0.0.9,203.0.113.7"}, "203.0.113.7"},
+		"two proxies":               {[]netip.Prefix{local, inner}, []string{"198.51.100.1, 203.0.113.7, 10.0.0.9"}, "203.0.113.7"},
+		"several headers":           {[]netip.Prefix{local, inner}, []string{"198.51.100.1", "203.0.113.7", "10.0.0.9"}, "203.0.113.7"},
+		"several headers, one last": {[]netip.Prefix{local}, []string{"198.51.100.1", "203.0.113.7"}, "203.0.113.7"},
+		"all trusted":               {[]netip.Prefix{local, inner}, []string{"10.0.0.1, 10.0.0.2"}, "10.0.0.1"},
+		"odd spaces":                {[]netip.Prefix{local}, []string{" \t203.0.113.7\t "}, "203.0.113.7"},
+		"garbage":                   {[]netip.Prefix{local}, []string{"garbage"}, "127.0.0.1"},
+		"garbage, then a client":    {[]netip.Prefix{local}, []string{"ada@example.com, 203.0.113.7"}, "203.0.113.7"},
+		"a client, then garbage":    {[]netip.Prefix{local}, []string{"203.0.113.7, garbage"}, "127.0.0.1"},
+		"garbage behind a proxy":    {[]netip.Prefix{local, inner}, []string{"203.0.113.7, unknown, 10.0.0.9"}, "10.0.0.9"},
+		"empty":                     {[]netip.Prefix{local}, []string{""}, "127.0.0.1"},
+		"empty items":               {[]netip.Prefix{local}, []string{"203.0.113.7,,"}, "127.0.0.1"},
+		"with a port":               {[]netip.Prefix{local}, []string{"203.0.113.7:443"}, "203.0.113.7"},
+		"IPv6 with a port":          {[]netip.Prefix{local}, []string{"[2001:db8::7]:443"}, "2001:db8::7"},
+		"with a zone":               {[]netip.Prefix{local}, []string{"fe80::7%ada@example.com"}, "fe80::7"},
+		"mapped IPv4":               {[]netip.Prefix{local}, []string{"::ffff:203.0.113.7"}, "203.0.113.7"},
+		"mapped proxy":              {[]netip.Prefix{local, inner}, []string{"203.0.113.7, ::ffff:10.0.0.9"}, "203.0.113.7"},
+		"IPv6":                      {[]netip.Prefix{local}, []string{"2001:db8::7"}, "2001:db8::7"},
+		"IPv6 proxy":                {[]netip.Prefix{local, inner6}, []string{"2001:db8::7, fd00::1"}, "2001:db8::7"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, func(s *server) { s.config.TrustedProxies = test.trusted })
+			r := request{method: "GET", path: "/healthz"}
+			for _, line := range test.forwarded {
+				r = r.with("X-Forwarded-For: " + line)
+			}
+			s.do(t, r)
+			if got := s.log.lines("request")[0]["client"]; got != test.client {
+				t.Errorf("client is %v, want %s", got, test.client)
+			}
+		})
+	}
+}
+
+func TestClientsAreLimitedApart(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		trusted       bool
+		first, second string
+		together      bool
+	}{
+		"two addresses":                  {true, "203.0.113.7", "203.0.113.8", false},
+		"one address":                    {true, "203.0.113.7", "203.0.113.7", true},
+		"one address, written otherwise": {true, "203.0.113.7", "::ffff:203.0.113.7", true},
+		"whatever stands before":         {true, "203.0.113.7", "8.8.8.8, 203.0.113.7", true},
+		"a subscriber's IPv6 network":    {true, "2001:db8:0:1::7", "2001:db8:0:1:ffff::8", true},
+		"two IPv6 networks":              {true, "2001:db8:0:1::7", "2001:db8:0:2::7", false},
+		"scope of an address":            {true, "fe80::1%eth0", "fe80::2%eth1", true},
+		"believed by nobody":             {false, "203.0.113.7", "203.0.113.8", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, func(s *server) {
+				s.config.MaxLoginFailures, s.config.MaxRegistrations = 1, 1
+				if test.trusted {
+					s.config.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
+				}
+			})
+			first, second := "X-Forwarded-For: "+test.first, "X-Forwarded-For: "+test.second
+			for _, r := range []request{wrong("ada@example.com"), register} {
+				s.do(t, r.with(first))
+				s.do(t, r.with(first)).want(t, 429, s.do(t, r.with(first)).body)
+				if got := s.do(t, r.with(second)); test.together != (got.status == 429) {
+					t.Errorf("%s: %d %s", r.path, got.status, got.body)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,100 @@
+package fiberhttp
+
+import (
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// How long, and for how much, a client is listened to after a refusal.
+const (
+	lingerTime  = time.Second
+	lingerBytes = 8 << 20
+)
+
+// listener accepts connections that close better than fasthttp closes them: see
+// conn.Close and closeSilent.
+type listener struct {
+	net.Listener
+	close func() error // once
+
+	mu     sync.Mutex
+	silent map[*conn]struct{} // connections that nothing came from yet
+}
+
+func newListener(ln net.Listener) *listener {
+	return &listener{Listener: ln, close: sync.OnceValue(ln.Close), silent: map[*conn]struct{}{}}
+}
+
+// Accept returns the next connection.
+func (l *listener) Accept() (net.Conn, error) {
+	accepted, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{Conn: accepted, listener: l}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.silent[c] = struct{}{}
+	return c, nil
+}
+
+// Close stops accepting. Closing again changes nothing.
+func (l *listener) Close() error { return l.close() }
+
+// closeSilent closes the connections that nothing came from yet, which browsers
+// and load balancers open ahead of need. fasthttp's Shutdown would wait for a
+// request until the read timeout.
+func (l *listener) closeSilent() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for c := range l.silent {
+		_ = c.Conn.Close()
+	}
+}
+
+func (l *listener) heardFrom(c *conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.silent, c)
+}
+
+type conn struct {
+	net.Conn
+	listener *listener
+	heard    atomic.Bool
+	linger   atomic.Bool
+}
+
+// Read reads what the client sends.
+func (c *conn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if n > 0 && !c.heard.Load() {
+		c.heard.Store(true)
+		c.listener.heardFrom(c)
+	}
+	return n, err
+}
+
+// lingerOnClose makes the closing of a connection wait for what the client still
+// sends.
+func lingerOnClose(accepted net.Conn) {
+	if c, ok := accepted.(*conn); ok {
+		c.linger.Store(true)
+	}
+}
+
+// Close closes the connection, after a refusal as RFC 9112 section 9.6 describes:
+// it ends the sending side and reads on for a while. A server that just closes
+// while the client is still sending makes the client's system throw away the
+// response, here the 413 or 431 that says why.
+func (c *conn) Close() error {
+	c.listener.heardFrom(c)
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok && c.linger.Load() && half.CloseWrite() == nil {
+		_ = c.SetReadDeadline(time.Now().Add(lingerTime))
+		_, _ = io.CopyN(io.Discard, c.Conn, lingerBytes)
+	}
+	return c.Conn.Close()
+}
