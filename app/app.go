@@ -93,8 +93,8 @@ func WithLogger(log *slog.Logger) Option {
 
 // New wires the service, opening the embedded store unless options replace all
 // that it is for. The caller closes what New returns.
-func New(config Config, options ...Option) (*App, error) {
-	if err := config.check(); err != nil {
+func New(ctx context.Context, config Config, options ...Option) (*App, error) {
+	if err := errors.Join(ctx.Err(), config.check()); err != nil {
 		return nil, err
 	}
 	a := &App{
@@ -173,9 +173,9 @@ func (a *App) Close() error { return a.close() }
 
 // Run listens on the configured address and serves until ctx ends; see Serve.
 func (a *App) Run(ctx context.Context) error {
-	// Package net would take no address for every address and any port.
-	if a.config.Addr == "" {
-		return errors.New("--addr (WIDGETD_ADDR) must be host:port")
+	err := checkAddr(a.config.Addr) // package net takes none for all interfaces
+	if err != nil {
+		return fmt.Errorf("--addr (WIDGETD_ADDR): %w", err)
 	}
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.config.Addr)
 	if err != nil {
@@ -207,14 +207,14 @@ func (a *App) Serve(ctx context.Context, ln net.Listener) error {
 	select {
 	case err = <-served:
 	case <-ctx.Done():
-		err = a.shutdown(served)
+		err = a.shutdown(ln, served)
 	}
 	cancel()
 	<-purging
 	return err
 }
 
-func (a *App) shutdown(served <-chan error) error {
+func (a *App) shutdown(ln net.Listener, served <-chan error) error {
 	a.stopping.Store(true)
 	a.adapters.log.Info("stopping")
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
@@ -223,6 +223,7 @@ func (a *App) shutdown(served <-chan error) error {
 		a.adapters.log.Warn("stopped before every request had ended", "error", err)
 		return nil
 	}
+	_ = ln.Close() // else a server that did not accept yet would begin to
 	return <-served
 }
 

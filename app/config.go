@@ -3,8 +3,11 @@ package app
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/widgetd/widgetd/adapters/jwtsigner"
@@ -14,13 +17,13 @@ import (
 // Config is the settings of a server. See the README for what each means; the
 // names here are those of the flags and the variables, in Go's spelling.
 type Config struct {
-	Addr              string        // host:port to listen on; port 0 picks one
+	Addr              string        // host:port to listen on; port 0 picks one. Needed by Run only
 	DataDir           string        // folder of the embedded store and the generated key
 	TokenTTL          time.Duration // whole seconds
 	SecretKey         string        // at least 32 bytes; empty: kept in DataDir
 	AdminEmail        string        // with AdminPassword: an administrator who exists
 	AdminPassword     string        // once the server is up
-	CORSOrigins       []string      // scheme://host[:port] each, or "*" alone
+	CORSOrigins       []string      // scheme://host[:port] each, or "*" alone; none: no other origin
 	PasswordMinLength int           // characters
 	MaxLoginFailures  int           // per client address and email in 15 minutes; 0: any number
 	MaxRegistrations  int           // per client address and hour; 0: any number
@@ -29,6 +32,9 @@ type Config struct {
 
 // check returns an error that names the first setting that is of no use.
 func (c Config) check() error {
+	if err := checkAddr(c.Addr); err != nil && c.Addr != "" {
+		return fmt.Errorf("--addr (WIDGETD_ADDR): %w", err)
+	}
 	switch {
 	case c.TokenTTL < time.Second || c.TokenTTL%time.Second != 0:
 		return fmt.Errorf("--token-ttl (WIDGETD_TOKEN_TTL) must be whole seconds, at least 1s, not %s", c.TokenTTL)
@@ -69,15 +75,35 @@ func (c Config) admin() (domain.Email, domain.Password, error) {
 	return email, password, nil
 }
 
+func checkAddr(addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	return err
+}
+
 func checkOrigins(origins []string) error {
 	if len(origins) == 1 && origins[0] == "*" {
 		return nil
 	}
 	for _, origin := range origins {
-		u, err := url.Parse(origin)
-		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Scheme+"://"+u.Host != origin {
+		if !isOrigin(origin) {
 			return fmt.Errorf("%q is no origin: write scheme://host or scheme://host:port, or * alone for all", origin)
 		}
 	}
 	return nil
+}
+
+// isOrigin reports whether s is a web origin as browsers write it (RFC 6454
+// section 6.1).
+func isOrigin(s string) bool {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Scheme+"://"+u.Host != s {
+		return false
+	}
+	if port := u.Port(); port != "" {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	return err == nil && !strings.HasSuffix(s, ":") && !strings.Contains(s, "*")
 }

@@ -26,7 +26,7 @@ type serveCommand struct{}
 
 // Run implements the command.
 func (serveCommand) Run(ctx context.Context, settings *settings, std streams) (err error) {
-	a, err := app.New(settings.config(), app.WithLogger(settings.logger(std.err)))
+	a, err := app.New(ctx, settings.config(), app.WithLogger(settings.logger(std.err)))
 	if err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (c addUserCommand) Run(ctx context.Context, settings *settings, std streams
 	if err != nil {
 		return err
 	}
-	a, err := app.New(settings.config())
+	a, err := app.New(ctx, settings.config())
 	if err != nil {
 		return err
 	}
@@ -167,7 +167,7 @@ func (healthcheckCommand) Run(ctx context.Context, settings *settings) error {
 	if err != nil {
 		return err
 	}
-	response, err := http.DefaultClient.Do(request)
+	response, err := (&http.Transport{}).RoundTrip(request) // past any proxy
 	if err != nil {
 		return err
 	}

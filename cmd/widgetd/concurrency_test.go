@@ -1,0 +1,176 @@
+package main_test
+
+import (
+	"fmt"
+	"maps"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// many is how many do the same at once.
+const many = 24
+
+// Not parallel: hashing so many passwords takes the whole machine. Where that is
+// busy with something else, some have to wait for so long that they are told to
+// come again, which they do.
+func TestOneOfManyRegistrationsOfAnEmailWins(t *testing.T) {
+	s := start(t, folder(t))
+	for name, spell := range map[string]func(i int) string{
+		"one spelling":   func(int) string { return "race@example.com" },
+		"many spellings": func(i int) string { return spelling("contest@example.com", i) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			counts := atOnce(many, func(i int) int {
+				email := spell(i)
+				res := s.do(t, post("/auth/register", "", fields{"email": email, "password": userPassword}))
+				for late := time.Now().Add(patience); res.status == 503 && time.Now().Before(late); {
+					res = s.do(t, post("/auth/register", "", fields{"email": email, "password": userPassword}))
+				}
+				if res.status == 409 {
+					res.want(t, 409, fail(email+" is already registered"))
+				}
+				return res.status
+			})
+			if !maps.Equal(counts, map[int]int{201: 1, 409: many - 1}) {
+				t.Errorf("statuses and their numbers: %v", counts)
+			}
+		})
+	}
+}
+
+// spelling returns the text with those letters in upper case that i has bits for.
+func spelling(text string, i int) string {
+	letters := []byte(text)
+	for bit := range 5 {
+		if i>>bit&1 == 1 {
+			letters[bit] &^= 'a' - 'A'
+		}
+	}
+	return string(letters)
+}
+
+func TestOneOfManyCreationsOfAWidgetWins(t *testing.T) {
+	t.Parallel()
+	s := start(t, folder(t), asAdmin...)
+	admin := s.logIn(t, adminEmail, adminPassword)
+	for name, test := range map[string]struct {
+		method, path string
+		losers       int
+	}{
+		"by POST": {"POST", "/widgets", 409},
+		"by PUT":  {"PUT", "/widgets/", 200},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for round := range 10 {
+				name := fmt.Sprint(strings.ToLower(test.method), "-", round)
+				path := api + test.path
+				if test.method == "PUT" {
+					path += name
+				}
+				counts := atOnce(many, func(i int) int {
+					f := widgetFields().with("name", name).with("info_url", fmt.Sprint("https://example.com/", i))
+					return s.do(t, request{method: test.method, path: path, token: admin, fields: f}).status
+				})
+				if !maps.Equal(counts, map[int]int{201: 1, test.losers: many - 1}) {
+					t.Errorf("round %d, statuses and their numbers: %v", round, counts)
+				}
+			}
+		})
+	}
+	if got := len(s.names(t, admin)); got != 20 {
+		t.Errorf("%d widgets, want 20", got)
+	}
+}
+
+func TestOneOfManyDeletionsWins(t *testing.T) {
+	t.Parallel()
+	s := start(t, folder(t), asAdmin...)
+	admin := s.logIn(t, adminEmail, adminPassword)
+	for range 10 {
+		s.do(t, put("/widgets/race", admin, widgetFields())).want(t, 201, "")
+		counts := atOnce(many, func(int) int { return s.do(t, del("/widgets/race", admin)).status })
+		if !maps.Equal(counts, map[int]int{204: 1, 404: many - 1}) {
+			t.Errorf("statuses and their numbers: %v", counts)
+		}
+	}
+}
+
+func TestNoRequestAfterALogOutIsAccepted(t *testing.T) {
+	t.Parallel()
+	s := start(t, folder(t), append(asAdmin, "WIDGETD_SECRET_KEY="+secretKey)...)
+	mint := s.minter(t)
+	for range 25 {
+		token := mint()
+		counts := atOnce(8, func(int) string {
+			out := s.do(t, post("/auth/logout", token, nil)).status
+			after := s.do(t, get("/widgets", token)).text("message")
+			return fmt.Sprint(out, " ", after)
+		})
+		delete(counts, fmt.Sprint(200, " ", tokenLoggedOut))
+		delete(counts, fmt.Sprint(401, " ", tokenLoggedOut))
+		if len(counts) > 0 {
+			t.Errorf("log-outs, and what is said of the token next: %v", counts)
+		}
+	}
+}
+
+// Fiber reuses the memory of a request for the next one: a text that was kept
+// without being copied would turn into a piece of another request.
+func TestTextsStayIntactUnderConcurrentLoad(t *testing.T) {
+	t.Parallel()
+	s := start(t, folder(t), append(asAdmin, "--max-login-failures=0")...)
+	admin := s.logIn(t, adminEmail, adminPassword)
+	const clients, rounds = 12, 30
+	var busy sync.WaitGroup
+	for client := range clients {
+		busy.Go(func() {
+			for round := range rounds {
+				mark := fmt.Sprintf("%c%d-%d", 'a'+client, client, round)
+				name := strings.Repeat(mark+"_", 1+client%4) + "end"
+				link := "https://" + strings.Repeat(mark+".", 1+round%5) + "example.com/?q=" + mark
+				f := fields{"name": name, "info_url": link, "deadline": "2999-12-31"}
+				encode := []encoding{asForm, asMultipart, asJSON}[(client+round)%3]
+				id := map[string]string{"X-Request-Id": mark}
+
+				res := s.do(t, request{method: "POST", path: api + "/widgets", token: admin, fields: f, encode: encode, header: id})
+				res.want(t, 201, success("New widget added: "+name+"."))
+				res.wantHeader(t, "Location", api+"/widgets/"+name)
+				res.wantHeader(t, "X-Request-Id", mark)
+				s.do(t, get("/widgets/none-"+mark, admin)).want(t, 404, message("none-"+mark+" not found in database"))
+				s.do(t, post("/auth/register", "", fields{"email": mark, "password": "x"})).
+					want(t, 400, invalid(fields{"email": mark + " is not a valid email"}))
+				if got := s.do(t, get("/widgets/"+strings.ToUpper(name), admin)); got.text("name") != name || got.text("info_url") != link {
+					t.Errorf("asked for %s at %s, got %s", name, link, got.body)
+				}
+				if round%3 == 0 {
+					link += "-changed"
+					res := s.do(t, request{method: "PUT", path: api + "/widgets/" + name, token: admin, fields: f.with("info_url", link), encode: encode})
+					res.want(t, 200, success("'"+name+"' was successfully updated"))
+				}
+				if got := s.do(t, get("/widgets/"+name, admin)); got.text("name") != name || got.text("info_url") != link {
+					t.Errorf("asked for %s at %s, got %s", name, link, got.body)
+				}
+			}
+			email := fmt.Sprintf("%s-%d@%[1]s.example", strings.Repeat(string(rune('a'+client)), 5+client), client)
+			token := s.do(t, post("/auth/register", "", fields{"email": email, "password": "secret of " + email})).text("access_token")
+			if got := s.do(t, get("/auth/user", token)).text("email"); got != email {
+				t.Errorf("%s became %q", email, got)
+			}
+		})
+	}
+	busy.Wait()
+
+	seen := map[string]bool{}
+	for _, item := range s.widgets(t, admin) {
+		mark, _, _ := strings.Cut(item.Name, "_")
+		if seen[item.Name] || !strings.HasSuffix(strings.TrimSuffix(item.InfoURL, "-changed"), "example.com/?q="+mark) {
+			t.Errorf("in the list: %+v", item)
+		}
+		seen[item.Name] = true
+	}
+	if len(seen) != clients*rounds {
+		t.Errorf("%d widgets, want %d", len(seen), clients*rounds)
+	}
+}

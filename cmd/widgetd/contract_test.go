@@ -1,0 +1,765 @@
+package main_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net"
+	"net/http"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The people of these tests.
+const (
+	adminEmail    = "Grace.Hopper@example.com"
+	adminPassword = "nanoseconds of wire"
+	userEmail     = "ada@example.com"
+	userPassword  = " pässword with spaces "
+)
+
+// asAdmin are the settings that make the administrator.
+var asAdmin = []string{"WIDGETD_ADMIN_EMAIL=" + adminEmail, "WIDGETD_ADMIN_PASSWORD=" + adminPassword}
+
+// folder returns the path of a data folder that is not there yet.
+func folder(t *testing.T) string { return filepath.Join(t.TempDir(), "data") }
+
+// logIn returns a new token.
+func (s *server) logIn(t *testing.T, email, password string) string {
+	t.Helper()
+	res := s.do(t, post("/auth/login", "", fields{"email": email, "password": password}))
+	res.want(t, 200, "")
+	return res.text("access_token")
+}
+
+// register makes an account and returns its first token.
+func (s *server) register(t *testing.T, email, password string) string {
+	t.Helper()
+	res := s.do(t, post("/auth/register", "", fields{"email": email, "password": password}))
+	res.want(t, 201, "")
+	return res.text("access_token")
+}
+
+// widgetFields are good fields of a widget.
+func widgetFields() fields {
+	return fields{"info_url": "https://example.com/", "deadline": "2999-12-31"}
+}
+
+// with returns the fields with one changed, or left out when the value is "".
+func (f fields) with(name, value string) fields {
+	f = maps.Clone(f)
+	f[name] = value
+	if value == "" {
+		delete(f, name)
+	}
+	return f
+}
+
+// quote returns a JSON text.
+func quote(text string) string {
+	quoted, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // for no text
+	}
+	return string(quoted)
+}
+
+func message(text string) string { return `{"message":` + quote(text) + `}` }
+func success(text string) string { return `{"status":"success","message":` + quote(text) + `}` }
+func fail(text string) string    { return `{"status":"fail","message":` + quote(text) + `}` }
+
+func invalid(why fields) string {
+	_, errors := asJSON(why)
+	return `{"message":"Input payload validation failed","errors":` + errors + `}`
+}
+
+const (
+	missing      = "Missing required parameter in the post body"
+	unauthorized = `{"message":"Unauthorized"}`
+	mismatch     = `{"status":"fail","message":"email or password does not match"}`
+	notAdmin     = `{"message":"You are not an administrator"}`
+
+	realm          = `Bearer realm="widgetd"`
+	forbidden      = realm + `, error="insufficient_scope", error_description="You are not an administrator"`
+	tokenInvalid   = "Invalid token. Please log in again."
+	tokenExpired   = "Access token expired. Please log in again."
+	tokenLoggedOut = "Token blacklisted. Please log in again."
+)
+
+// wantTokenRefused checks that a token was refused, for that reason.
+func (r response) wantTokenRefused(t *testing.T, reason string) {
+	t.Helper()
+	r.want(t, 401, message(reason))
+	r.wantHeader(t, "WWW-Authenticate", realm+`, error="invalid_token", error_description="`+reason+`"`)
+}
+
+func TestContractHoldsOnAnEmptyStoreAndOnAUsedOne(t *testing.T) {
+	t.Parallel()
+	data := folder(t)
+	s := start(t, data, asAdmin...)
+	loggedOut, user := s.useAccounts(t)
+	admin := s.logIn(t, adminEmail, adminPassword)
+
+	s.do(t, get("/widgets", user)).want(t, 200, emptyPage)
+	t.Run("empty store", func(t *testing.T) { s.refuse(t, admin, user) })
+	s.do(t, get("/widgets", user)).want(t, 200, emptyPage)
+
+	before := s.useWidgets(t, admin, user)
+	s.stop()
+	s = start(t, data)
+
+	s.do(t, get("/auth/user", loggedOut)).wantTokenRefused(t, tokenLoggedOut)
+	after := s.names(t, user)
+	if !slices.Equal(after, before) {
+		t.Errorf("widgets in order before the restart %q, after it %q", before, after)
+	}
+	if got := s.do(t, get("/auth/user", user)).text("email"); got != userEmail {
+		t.Errorf("a token from before the restart belongs to %q", got)
+	}
+	if got := s.do(t, get("/auth/user", s.logIn(t, adminEmail, adminPassword))).json()["admin"]; got != true {
+		t.Errorf("after the restart the administrator has admin: %v", got)
+	}
+	t.Run("used store", func(t *testing.T) { s.refuse(t, admin, user) })
+	if got := s.names(t, user); !slices.Equal(got, before) {
+		t.Errorf("requests that were refused changed the widgets: %q", got)
+	}
+}
+
+const emptyPage = `{
+	"links": {
+		"self": "/api/v1/widgets?page=1&per_page=10",
+		"first": "/api/v1/widgets?page=1&per_page=10",
+		"last": "/api/v1/widgets?page=1&per_page=10"
+	},
+	"has_prev": false, "has_next": false,
+	"page": 1, "total_pages": 0, "items_per_page": 10, "total_items": 0,
+	"items": []
+}`
+
+// useAccounts registers somebody, logs in and out. It returns a token that was
+// logged out and one that was not.
+func (s *server) useAccounts(t *testing.T) (loggedOut, token string) {
+	t.Helper()
+	began := time.Now().Truncate(time.Second)
+	account := fields{"email": userEmail, "password": userPassword}
+
+	registered := s.do(t, post("/auth/register", "", account))
+	wantToken(t, registered, 201, "successfully registered")
+	loggedIn := s.do(t, post("/auth/login", "", account.with("email", strings.ToUpper(userEmail))))
+	wantToken(t, loggedIn, 200, "successfully logged in")
+	for name, encode := range encodings {
+		other := fields{"email": strings.ToLower(name) + "@example.com", "password": "secret " + name}
+		wantToken(t, s.do(t, request{method: "POST", path: api + "/auth/register", fields: other, encode: encode}), 201, "successfully registered")
+		wantToken(t, s.do(t, request{method: "POST", path: api + "/auth/login", fields: other, encode: encode}), 200, "successfully logged in")
+	}
+
+	loggedOut, token = registered.text("access_token"), loggedIn.text("access_token")
+	wantUser(t, s.do(t, get("/auth/user", token)), began)
+	s.do(t, request{method: "GET", path: api + "/auth/user", header: map[string]string{"Authorization": "bEARER " + token}}).want(t, 200, "")
+
+	s.do(t, request{method: "POST", path: api + "/auth/logout", token: loggedOut}).want(t, 200, success("successfully logged out"))
+	for _, r := range []request{get("/auth/user", loggedOut), post("/auth/logout", loggedOut, nil), get("/widgets", loggedOut)} {
+		s.do(t, r).wantTokenRefused(t, tokenLoggedOut)
+	}
+	s.do(t, get("/auth/user", token)).want(t, 200, "")
+	return loggedOut, token
+}
+
+// wantToken checks a response that carries a token, whole.
+func wantToken(t *testing.T, res response, status int, text string) {
+	t.Helper()
+	res.want(t, status, fmt.Sprintf(`{"status":"success","message":%q,"access_token":%q,"token_type":"bearer","expires_in":3600}`,
+		text, res.text("access_token")))
+	if strings.Count(res.text("access_token"), ".") != 2 {
+		t.Errorf("not a JWT: %s", res.body)
+	}
+}
+
+// wantUser checks what the server says about the user, who was registered since
+// that time.
+func wantUser(t *testing.T, res response, since time.Time) {
+	t.Helper()
+	got := res.json()
+	on, err := time.Parse(time.RFC3339, res.text("registered_on_iso8601"))
+	if err != nil || on.Before(since) || on.After(time.Now()) || !strings.HasSuffix(res.text("registered_on_iso8601"), "Z") {
+		t.Errorf("registered_on_iso8601: %q, %v", res.text("registered_on_iso8601"), err)
+	}
+	res.want(t, 200, fmt.Sprintf(`{"email":%q,"public_id":%q,"admin":false,"registered_on":%q,"registered_on_iso8601":%q,"token_expires_in":%q}`,
+		userEmail, got["public_id"], on.Format("01/02/06 03:04:05 PM UTC"), on.Format(time.RFC3339), got["token_expires_in"]))
+	wantMatch(t, res.text("public_id"), `^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+	wantMatch(t, res.text("token_expires_in"), `^(00:59:\d\d|01:00:00)$`)
+}
+
+func wantMatch(t *testing.T, text, pattern string) {
+	t.Helper()
+	if !regexp.MustCompile(pattern).MatchString(text) {
+		t.Errorf("%q does not match %s", text, pattern)
+	}
+}
+
+// useWidgets creates, changes and deletes widgets, and returns the names of
+// those that are left, in order.
+func (s *server) useWidgets(t *testing.T, admin, user string) []string {
+	t.Helper()
+	for name, encode := range encodings {
+		name = "by-" + strings.ToLower(name)
+		res := s.do(t, request{method: "POST", path: api + "/widgets", token: admin, fields: widgetFields().with("name", name), encode: encode})
+		res.want(t, 201, success("New widget added: "+name+"."))
+		res.wantHeader(t, "Location", api+"/widgets/"+name)
+		put := request{method: "PUT", path: api + "/widgets/" + name, token: admin, fields: widgetFields(), encode: encode}
+		s.do(t, put).want(t, 200, success("'"+name+"' was successfully updated"))
+		deleted := s.do(t, del("/widgets/"+strings.ToUpper(name), admin))
+		deleted.want(t, 204, "")
+		if deleted.header.Get("Content-Type") != "" {
+			t.Errorf("a deletion is answered with the type %q", deleted.header.Get("Content-Type"))
+		}
+		s.do(t, del("/widgets/"+name, admin)).want(t, 404, message(name+" not found in database"))
+	}
+
+	var names []string
+	for i := range 12 {
+		name := fmt.Sprintf("w%d", 99-i) // so that order by name is another
+		s.do(t, post("/widgets", admin, widgetFields().with("name", name))).want(t, 201, "")
+		names = append(names, name)
+	}
+	res := s.do(t, put("/widgets/Put_1", admin, widgetFields()))
+	res.want(t, 201, success("New widget added: put_1."))
+	res.wantHeader(t, "Location", api+"/widgets/put_1")
+	s.do(t, post("/widgets", admin, widgetFields().with("name", "put_1"))).
+		want(t, 409, fail("Widget name: put_1 already exists, must be unique."))
+	s.do(t, put("/widgets/w99", admin, fields{"info_url": "http://a.example/?b=<c>&d", "deadline": "2027-01-01"})).want(t, 400, "")
+	s.do(t, put("/widgets/w99", admin, fields{"info_url": "http://a.example/?b=c&d", "deadline": "2998-02-03T04:05:06+02:00"})).want(t, 200, "")
+	s.do(t, del("/widgets/w90", admin)).want(t, 204, "")
+	names = append(slices.DeleteFunc(names, func(name string) bool { return name == "w90" }), "put_1")
+
+	s.wantWidget(t, admin, user)
+	s.wantPages(t, user, names)
+	return names
+}
+
+// wantWidget checks what the server says about one widget, whole.
+func (s *server) wantWidget(t *testing.T, admin, user string) {
+	t.Helper()
+	res := s.do(t, get("/widgets/W99", user))
+	created, err := time.Parse(time.RFC3339, res.text("created_at_iso8601"))
+	if err != nil || time.Since(created) > time.Hour || !strings.HasSuffix(res.text("created_at_iso8601"), "Z") {
+		t.Errorf("created_at_iso8601: %q, %v", res.text("created_at_iso8601"), err)
+	}
+	wantMatch(t, res.text("time_remaining"), `^35\d{4} days \d{1,2} hours? \d{1,2} minutes? \d{1,2} seconds?$`)
+	res.want(t, 200, fmt.Sprintf(`{"name":"w99","info_url":"http://a.example/?b=c&d","created_at":%q,"created_at_iso8601":%q,"created_at_rfc822":%q,
+		"deadline":"02/03/98 02:05:06 AM UTC","deadline_iso8601":"2998-02-03T02:05:06Z","deadline_passed":false,"time_remaining":%q,
+		"owner":{"email":%q,"public_id":%q},"link":"/api/v1/widgets/w99"}`,
+		created.Format("01/02/06 03:04:05 PM UTC"), created.Format(time.RFC3339), created.Format("Mon, 02 Jan 2006 15:04:05 -0000"),
+		res.text("time_remaining"), adminEmail, s.do(t, get("/auth/user", admin)).text("public_id")))
+}
+
+// wantPages checks the pages of five of a list of the names.
+func (s *server) wantPages(t *testing.T, user string, names []string) {
+	t.Helper()
+	for number, test := range []struct {
+		links map[string]int
+		items []string
+	}{
+		1: {map[string]int{"self": 1, "first": 1, "next": 2, "last": 3}, names[:5]},
+		2: {map[string]int{"self": 2, "first": 1, "prev": 1, "next": 3, "last": 3}, names[5:10]},
+		3: {map[string]int{"self": 3, "first": 1, "prev": 2, "last": 3}, names[10:]},
+		9: {map[string]int{"self": 9, "first": 1, "prev": 3, "last": 3}, nil},
+	} {
+		if test.links == nil {
+			continue
+		}
+		res := s.do(t, get(fmt.Sprintf("/widgets?page=%d&per_page=5", number), user))
+		res.wantHeader(t, "Total-Count", "12")
+		p := res.page(t)
+		links := fields{}
+		var header []string
+		for _, rel := range []string{"self", "first", "prev", "next", "last"} {
+			if test.links[rel] != 0 {
+				links[rel] = fmt.Sprintf("/api/v1/widgets?page=%d&per_page=5", test.links[rel])
+				header = append(header, fmt.Sprintf(`<%s>; rel=%q`, links[rel], rel))
+			}
+		}
+		res.wantHeader(t, "Link", strings.Join(header, ", "))
+		want := page{Links: links, Page: number, HasPrev: test.links["prev"] != 0, HasNext: test.links["next"] != 0,
+			TotalPages: 3, ItemsPerPage: 5, TotalItems: 12, Items: p.Items}
+		if fmt.Sprint(p) != fmt.Sprint(want) {
+			t.Errorf("page %d is %v, want %v", number, p, want)
+		}
+		if !slices.Equal(p.names(), test.items) {
+			t.Errorf("page %d has %q, want %q", number, p.names(), test.items)
+		}
+	}
+}
+
+// page is a page of widgets, as far as tests read it.
+type page struct {
+	Links        fields
+	Page         int
+	HasPrev      bool `json:"has_prev"`
+	HasNext      bool `json:"has_next"`
+	TotalPages   int  `json:"total_pages"`
+	ItemsPerPage int  `json:"items_per_page"`
+	TotalItems   int  `json:"total_items"`
+	Items        []item
+}
+
+type item struct {
+	Name    string
+	InfoURL string `json:"info_url"`
+}
+
+func (p page) names() []string {
+	var names []string
+	for _, item := range p.Items {
+		names = append(names, item.Name)
+	}
+	return names
+}
+
+func (r response) page(t *testing.T) (p page) {
+	t.Helper()
+	r.want(t, 200, "")
+	if err := json.Unmarshal([]byte(r.body), &p); err != nil {
+		t.Error(err)
+	}
+	return p
+}
+
+// widgets returns all widgets, read page by page, and checks that what the pages
+// count is what they have.
+func (s *server) widgets(t *testing.T, token string) []item {
+	t.Helper()
+	var items []item
+	for path := api + "/widgets?per_page=100"; path != ""; {
+		res := s.do(t, request{method: "GET", path: path, token: token})
+		p := res.page(t)
+		items = append(items, p.Items...)
+		path = p.Links["next"]
+		if path == "" && (p.TotalItems != len(items) || res.header.Get("Total-Count") != strconv.Itoa(len(items))) {
+			t.Errorf("%d widgets on all pages, total_items %d, Total-Count %s", len(items), p.TotalItems, res.header.Get("Total-Count"))
+		}
+	}
+	return items
+}
+
+func (s *server) names(t *testing.T, token string) []string {
+	t.Helper()
+	return page{Items: s.widgets(t, token)}.names()
+}
+
+// refusal is a request and how it is refused: by a body, or for these fields.
+type refusal struct {
+	request
+	status  int
+	body    string
+	failing string
+	header  map[string]string
+}
+
+// refuse has every endpoint refuse what it refuses whatever is in the store.
+func (s *server) refuse(t *testing.T, admin, user string) {
+	tests := map[string]refusal{}
+	for name, test := range authRefusals(user) {
+		tests["auth/"+name] = test
+	}
+	for name, test := range widgetRefusals(admin, user) {
+		tests["widgets/"+name] = test
+	}
+	for name, test := range routerRefusals(admin) {
+		tests["router/"+name] = test
+	}
+	for name, test := range tests {
+		if test.fields == nil {
+			t.Run(name, func(t *testing.T) { s.refuseOne(t, test) })
+			continue
+		}
+		for encoding, encode := range encodings {
+			test.encode = encode
+			t.Run(name+"/"+encoding, func(t *testing.T) { s.refuseOne(t, test) })
+		}
+	}
+}
+
+func (s *server) refuseOne(t *testing.T, test refusal) {
+	res := s.do(t, test.request)
+	res.want(t, test.status, test.body)
+	for name, value := range test.header {
+		res.wantHeader(t, name, value)
+	}
+	if test.failing != "" {
+		errors, _ := res.json()["errors"].(map[string]any)
+		if failing := strings.Join(slices.Sorted(maps.Keys(errors)), " "); failing != test.failing || res.text("message") != "Input payload validation failed" {
+			t.Errorf("fields refused %q, want %q: %s", failing, test.failing, res.body)
+		}
+	}
+}
+
+func authRefusals(user string) map[string]refusal {
+	tests := map[string]refusal{
+		"register an email again": {
+			request: post("/auth/register", "", fields{"email": "grace.HOPPER@example.com", "password": "xx"}),
+			status:  409, body: fail("grace.HOPPER@example.com is already registered"),
+		},
+		"log in without an account": {
+			request: post("/auth/login", "", fields{"email": "nobody@example.com", "password": adminPassword}),
+			status:  401, body: mismatch, header: map[string]string{"WWW-Authenticate": realm},
+		},
+		"log in with the wrong password": {
+			request: post("/auth/login", "", fields{"email": adminEmail, "password": adminPassword + " "}),
+			status:  401, body: mismatch, header: map[string]string{"WWW-Authenticate": realm},
+		},
+	}
+	for _, path := range []string{"/auth/register", "/auth/login"} {
+		body := func(contentType, body string) request {
+			return request{method: "POST", path: api + path, contentType: contentType, body: body}
+		}
+		const form, json = "application/x-www-form-urlencoded", "application/json"
+		for name, test := range map[string]refusal{
+			"nothing": {request: request{method: "POST", path: api + path}, body: invalid(fields{"email": missing, "password": missing})},
+			"no fields": {request: post(path, "", fields{"unknown": "x"}),
+				body: invalid(fields{"email": missing, "password": missing})},
+			"no email":              {request: post(path, "", fields{"password": "x"}), body: invalid(fields{"email": missing})},
+			"no password":           {request: post(path, "", fields{"email": userEmail}), body: invalid(fields{"password": missing})},
+			"empty fields":          {request: body(form, "email=&password="), body: invalid(fields{"email": missing, "password": missing})},
+			"no email address":      {request: post(path, "", fields{"email": "ada", "password": "x"}), body: invalid(fields{"email": "ada is not a valid email"})},
+			"space around an email": {request: post(path, "", fields{"email": " a@b.cd", "password": "x"}), body: invalid(fields{"email": " a@b.cd is not a valid email"})},
+			"email of 255 bytes": {request: post(path, "", fields{"email": strings.Repeat("a", 243) + "@example.com", "password": "x"}),
+				failing: "email"},
+			"NUL in both":                {request: post(path, "", fields{"email": "a\x00@example.com", "password": "a\x00b"}), failing: "email password"},
+			"invalid UTF-8 in both":      {request: body(form, "email=%ff@example.com&password=%ff"), failing: "email password"},
+			"invalid UTF-8 in JSON":      {request: body(json, `{"email":"`+userEmail+`","password":"`+"\xff"+`"}`), failing: "password"},
+			"password of 1025 bytes":     {request: post(path, "", fields{"email": userEmail, "password": strings.Repeat("x", 1025)}), failing: "password"},
+			"wrong types":                {request: body(json, `{"email":5,"password":["x"]}`), failing: "email password"},
+			"null":                       {request: body(json, `{"email":null,"password":null}`), body: invalid(fields{"email": missing, "password": missing})},
+			"malformed JSON":             {request: body(json, `{"email":`), failing: "body"},
+			"JSON that is no object":     {request: body(json, `["email"]`), failing: "body"},
+			"malformed form":             {request: body(form, "email=%zz"), failing: "body"},
+			"malformed multipart":        {request: body("multipart/form-data; boundary=x", "--y\r\n"), failing: "body"},
+			"multipart without boundary": {request: body("multipart/form-data", "--x--"), failing: "body"},
+			"another type":               {request: body("text/plain", "email=a@b.cd&password=x"), status: 415, body: message("Unsupported Media Type")},
+			"no type":                    {request: body("", "email=a@b.cd&password=x"), status: 415, body: message("Unsupported Media Type")},
+			"300 KB": {request: body(form, "email=a@b.cd&password="+strings.Repeat("x", 300_000)), status: 413,
+				body: message("Request Entity Too Large")},
+		} {
+			if test.status == 0 {
+				test.status = 400
+			}
+			tests[path+" with "+name] = test
+		}
+	}
+	for name, test := range map[string]refusal{
+		"no token":      {body: unauthorized, header: map[string]string{"WWW-Authenticate": realm}},
+		"another kind":  {request: request{header: map[string]string{"Authorization": "Basic " + user}}, body: unauthorized, header: map[string]string{"WWW-Authenticate": realm}},
+		"an empty one":  {request: request{header: map[string]string{"Authorization": "Bearer "}}, body: unauthorized, header: map[string]string{"WWW-Authenticate": realm}},
+		"only the text": {request: request{header: map[string]string{"Authorization": user}}, body: unauthorized, header: map[string]string{"WWW-Authenticate": realm}},
+		"a bad one": {request: request{token: "x.y.z"}, body: message(tokenInvalid),
+			header: map[string]string{"WWW-Authenticate": realm + `, error="invalid_token", error_description="` + tokenInvalid + `"`}},
+		"one in the query": {request: request{path: "?access_token=" + user}, body: unauthorized},
+	} {
+		test.status = 401
+		query := test.path
+		test.method, test.path = "GET", api+"/auth/user"+query
+		tests["user with "+name] = test
+		test.method, test.path = "POST", api+"/auth/logout"+query
+		tests["log out with "+name] = test
+		test.method, test.path = "GET", api+"/widgets"+query
+		tests["list with "+name] = test
+	}
+	return tests
+}
+
+func widgetRefusals(admin, user string) map[string]refusal {
+	tests := map[string]refusal{}
+	for name, r := range map[string]request{
+		"POST":   post("/widgets", "", nil),
+		"PUT":    put("/widgets/none", "", nil),
+		"DELETE": del("/widgets/none", ""),
+	} {
+		r.contentType, r.body = "application/json", "{"
+		tests[name+" by nobody"] = refusal{request: r, status: 401, body: unauthorized, header: map[string]string{"WWW-Authenticate": realm}}
+		r.token = user
+		tests[name+" by a user"] = refusal{request: r, status: 403, body: notAdmin, header: map[string]string{"WWW-Authenticate": forbidden}}
+		if name == "DELETE" {
+			continue
+		}
+		r.token = admin
+		tests[name+" malformed JSON"] = refusal{request: r, status: 400, failing: "body"}
+		r.contentType = "text/xml"
+		tests[name+" another type"] = refusal{request: r, status: 415, body: message("Unsupported Media Type")}
+		r.contentType, r.body = "application/json", `{"info_url":true,"deadline":20270513}`
+		failing := "deadline info_url"
+		if name == "POST" {
+			failing += " name"
+		}
+		tests[name+" wrong types"] = refusal{request: r, status: 400, failing: failing}
+		r.body = strings.Repeat(" ", 300_000)
+		tests[name+" 300 KB"] = refusal{request: r, status: 413, body: message("Request Entity Too Large")}
+	}
+	for name, test := range map[string]refusal{
+		"uppercase name": {request: request{fields: fields{"name": "Upper"}}, failing: "name"},
+		"path as name":   {request: request{fields: fields{"name": "../x"}}, failing: "name"},
+		"other script":   {request: request{fields: fields{"name": "名前"}}, failing: "name"},
+		"NUL in a name":  {request: request{fields: fields{"name": "a\x00"}}, failing: "name"},
+		"101 characters": {request: request{fields: fields{"name": strings.Repeat("x", 101)}}, failing: "name"},
+		"relative URL":   {request: request{fields: fields{"info_url": "/x"}}, failing: "info_url"},
+		"another scheme": {request: request{fields: fields{"info_url": "ftp://example.com"}}, failing: "info_url"},
+		"no host":        {request: request{fields: fields{"info_url": "http:///x"}}, failing: "info_url"},
+		"URL of 2,049 bytes": {request: request{fields: fields{"info_url": "http://a.example/" + strings.Repeat("x", 2032)}},
+			failing: "info_url"},
+		"no date":       {request: request{fields: fields{"deadline": "tomorrow"}}, failing: "deadline"},
+		"no such date":  {request: request{fields: fields{"deadline": "2999-02-29"}}, failing: "deadline"},
+		"past date":     {request: request{fields: fields{"deadline": "2020-01-02"}}, failing: "deadline"},
+		"all at once":   {request: request{fields: fields{"name": "A", "info_url": "x", "deadline": "y"}}, failing: "deadline info_url name"},
+		"past and more": {request: request{fields: fields{"name": "é", "deadline": "12/31/1999"}}, failing: "deadline name"},
+	} {
+		all := widgetFields().with("name", "never")
+		maps.Copy(all, test.fields)
+		test.request = post("/widgets", admin, all)
+		test.status = 400
+		tests["POST with "+name] = test
+	}
+	maps.Copy(tests, map[string]refusal{
+		"POST with nothing": {request: post("/widgets", admin, fields{}), status: 400,
+			body: invalid(fields{"name": missing, "info_url": missing, "deadline": missing})},
+		"PUT with nothing": {request: put("/widgets/none", admin, fields{}), status: 400,
+			body: invalid(fields{"info_url": missing, "deadline": missing})},
+		"PUT with all wrong": {request: put("/widgets/%E5%90%8D", admin, fields{"info_url": "x", "deadline": "2020-01-02"}), status: 400,
+			failing: "deadline info_url name"},
+		"PUT to a path":     {request: put("/widgets/..%2Fx", admin, widgetFields()), status: 400, failing: "name"},
+		"PUT invalid UTF-8": {request: put("/widgets/%ff", admin, widgetFields()), status: 400, failing: "name"},
+		"GET none":          {request: get("/widgets/None", user), status: 404, body: message("none not found in database")},
+		"GET a path":        {request: get("/widgets/..%2Fx", user), status: 404, body: message("../x not found in database")},
+		"GET other script":  {request: get("/widgets/%E5%90%8D%E5%89%8D", user), status: 404, body: message("名前 not found in database")},
+		"GET NUL":           {request: get("/widgets/a%00", user), status: 404, body: message("a\x00 not found in database")},
+		"GET invalid UTF-8": {request: get("/widgets/a%ff", user), status: 404, body: message("a\ufffd not found in database")},
+		"DELETE none":       {request: del("/widgets/none", admin), status: 404, body: message("none not found in database")},
+	})
+	for query, failing := range map[string]string{
+		"page=0": "page", "page=-1": "page", "page=x": "page", "page=": "page", "page=1.5": "page", "page=+1": "page",
+		"page=99999999999999999999": "page",
+		"per_page=0":                "per_page", "per_page=7": "per_page", "per_page=": "per_page", "per_page=101": "per_page",
+		"per_page=99999999999999999999": "per_page",
+		"page=%00&per_page=%ff":         "page per_page",
+	} {
+		tests["GET "+query] = refusal{request: get("/widgets?"+query, user), status: 400, failing: failing}
+	}
+	return tests
+}
+
+func routerRefusals(admin string) map[string]refusal {
+	tests := map[string]refusal{
+		"no such path":          {request: request{method: "GET", path: "/api/v1/nothing"}, status: 404, body: message("Not Found")},
+		"no such version":       {request: request{method: "GET", path: "/api/v2/widgets"}, status: 404, body: message("Not Found")},
+		"another case":          {request: request{method: "GET", path: "/API/v1/widgets"}, status: 404, body: message("Not Found")},
+		"header beyond 8 KiB":   {request: request{method: "GET", path: "/healthz", header: map[string]string{"X-Long": strings.Repeat("x", 9000)}}, status: 431},
+		"URL beyond 8 KiB":      {request: request{method: "GET", path: "/healthz?" + strings.Repeat("x", 9000)}, status: 431},
+		"64 KiB and one byte":   {request: oversize(admin, 1), status: 413},
+		"64 KiB, but no fields": {request: oversize(admin, 0), status: 400, failing: "deadline info_url name"},
+	}
+	for path, allowed := range map[string]string{
+		api + "/auth/register": "POST",
+		api + "/auth/login":    "POST",
+		api + "/auth/logout":   "POST",
+		api + "/auth/user":     "GET, HEAD",
+		api + "/widgets":       "GET, HEAD, POST",
+		api + "/widgets/x":     "GET, HEAD, PUT, DELETE",
+		"/healthz":             "GET, HEAD",
+		"/readyz":              "GET, HEAD",
+	} {
+		tests["PATCH "+path] = refusal{request: request{method: "PATCH", path: path}, status: 405, body: message("Method Not Allowed")}
+		tests["BREW "+path] = refusal{request: request{method: "BREW", path: path}, status: 405, body: message("Method Not Allowed"),
+			header: map[string]string{"Allow": allowed}}
+	}
+	return tests
+}
+
+// oversize is a request whose body is that many bytes longer than allowed.
+func oversize(token string, bytes int) request {
+	return request{method: "POST", path: api + "/widgets", token: token, contentType: "application/json",
+		body: "{}" + strings.Repeat(" ", 64<<10-2+bytes)}
+}
+
+func TestDeadlinesAreReadInEveryFormat(t *testing.T) {
+	t.Parallel()
+	s := start(t, folder(t), asAdmin...)
+	admin := s.logIn(t, adminEmail, adminPassword)
+	created := 0
+	for text, want := range map[string]string{
+		"2099-05-13":                      "2099-05-13T23:59:59Z",
+		"2099-5-13":                       "2099-05-13T23:59:59Z",
+		"2099-05-13T17:00:00Z":            "2099-05-13T17:00:00Z",
+		"2099-05-13T17:00:00+02:00":       "2099-05-13T15:00:00Z",
+		"2099-05-13 17:00:00-01:30":       "2099-05-13T18:30:00Z",
+		"2099-05-13T17:00":                "2099-05-13T17:00:00Z",
+		"2099-05-13 17:00":                "2099-05-13T17:00:00Z",
+		"05/13/2099":                      "2099-05-13T23:59:59Z",
+		"5/13/68":                         "2068-05-13T23:59:59Z",
+		"May 13 2099":                     "2099-05-13T23:59:59Z",
+		"May 13, 2099":                    "2099-05-13T23:59:59Z",
+		"13 May 2099":                     "2099-05-13T23:59:59Z",
+		"September 3 2099":                "2099-09-03T23:59:59Z",
+		"3 September 2099":                "2099-09-03T23:59:59Z",
+		"Wed, 13 May 2099 17:00:00 GMT":   "2099-05-13T17:00:00Z",
+		"Wed, 13 May 2099 17:00:00 +0200": "2099-05-13T15:00:00Z",
+	} {
+		name := fmt.Sprint("due-", created)
+		created++
+		s.do(t, put("/widgets/"+name, admin, widgetFields().with("deadline", text))).want(t, 201, "")
+		if got := s.do(t, get("/widgets/"+name, admin)).text("deadline_iso8601"); got != want {
+			t.Errorf("the deadline %q became %s, want %s", text, got, want)
+		}
+	}
+}
+
+func TestDeadlineOfTodayIsGoodAndOfYesterdayNamesBothDates(t *testing.T) {
+	t.Parallel()
+	s := start(t, folder(t), asAdmin...)
+	admin := s.logIn(t, adminEmail, adminPassword)
+	for {
+		today := time.Now().UTC()
+		good := s.do(t, put("/widgets/due", admin, widgetFields().with("deadline", today.Format("2006-01-02T00:00:00Z"))))
+		past := s.do(t, put("/widgets/due", admin, widgetFields().with("deadline", today.AddDate(0, 0, -1).Format(time.DateOnly))))
+		if time.Now().UTC().Day() != today.Day() {
+			continue // midnight came between
+		}
+		good.want(t, 201, "")
+		past.want(t, 400, "")
+		for _, date := range []time.Time{today, today.AddDate(0, 0, -1)} {
+			if !strings.Contains(past.body, date.Format(time.DateOnly)) {
+				t.Errorf("%s does not name %s", past.body, date.Format(time.DateOnly))
+			}
+		}
+		res := s.do(t, get("/widgets/due", admin))
+		if res.json()["deadline_passed"] != true || res.text("time_remaining") != "No time remaining" {
+			t.Errorf("a deadline that has come: %s", res.body)
+		}
+		return
+	}
+}
+
+func TestRequestIDIsTheCallersIfItIsSane(t *testing.T) {
+	t.Parallel()
+	s := start(t, folder(t))
+	ask := func(path, id string) response {
+		return s.do(t, request{method: "GET", path: path, header: map[string]string{"X-Request-Id": id}})
+	}
+	for _, path := range []string{"/healthz", "/nothing", api + "/widgets"} {
+		ask(path, "trace-1:2/3_4").wantHeader(t, "X-Request-Id", "trace-1:2/3_4")
+		for _, id := range []string{"", "a b", `"`, strings.Repeat("x", 500)} {
+			first, second := ask(path, id).header.Get("X-Request-Id"), ask(path, id).header.Get("X-Request-Id")
+			if first == id || first == second {
+				t.Errorf("asked for %q with the id %q, got %q, then %q", path, id, first, second)
+			}
+		}
+	}
+	if !strings.Contains(s.log.String(), "trace-1:2/3_4") {
+		t.Error("the log does not have the caller's id")
+	}
+}
+
+func TestPagesOfOtherOriginsMayCall(t *testing.T) {
+	t.Parallel()
+	const page, other = "https://page.example", "https://other.example:8443"
+	exposed := []string{"Link", "Location", "Total-Count", "X-Request-Id", "Retry-After", "WWW-Authenticate"}
+	for setting, allowed := range map[string]map[string]string{
+		"--cors-origins=*":                           {page: "*", other: "*"},
+		"--cors-origins=" + page:                     {page: page, other: ""},
+		"WIDGETD_CORS_ORIGINS=" + page + "," + other: {page: page, other: other},
+	} {
+		t.Run(setting, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, folder(t), setting)
+			for origin, want := range allowed {
+				for path, methods := range map[string]string{
+					"/auth/register": "POST", "/auth/login": "POST", "/auth/user": "GET", "/auth/logout": "POST",
+					"/widgets": "GET POST", "/widgets/x": "GET PUT DELETE",
+				} {
+					for method := range strings.FieldsSeq(methods) {
+						preflight := s.do(t, request{method: "OPTIONS", path: api + path, header: map[string]string{
+							"Origin": origin, "Access-Control-Request-Method": method, "Access-Control-Request-Headers": "authorization,content-type",
+						}})
+						preflight.want(t, 204, "")
+						if got := preflight.header.Get("Access-Control-Allow-Origin"); got != want {
+							t.Errorf("preflight of %s %s from %s allows %q", method, path, origin, got)
+						}
+						if want != "" && (!strings.Contains(preflight.header.Get("Access-Control-Allow-Headers"), "Authorization") ||
+							!strings.Contains(preflight.header.Get("Access-Control-Allow-Methods"), method)) {
+							t.Errorf("preflight of %s %s: %v", method, path, preflight.header)
+						}
+						res := s.do(t, request{method: method, path: api + path, header: map[string]string{"Origin": origin}})
+						if got := res.header.Get("Access-Control-Allow-Origin"); got != want {
+							t.Errorf("%s %s from %s allows %q", method, path, origin, got)
+						}
+						for _, name := range exposed {
+							if want != "" && !strings.Contains(res.header.Get("Access-Control-Expose-Headers"), name) {
+								t.Errorf("%s %s does not expose %s: %v", method, path, name, res.header)
+							}
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+func TestHealthAnswersWithoutAToken(t *testing.T) {
+	t.Parallel()
+	s := start(t, folder(t))
+	for _, path := range []string{"/healthz", "/readyz"} {
+		s.do(t, request{method: "GET", path: path}).want(t, 200, `{"status":"ok"}`)
+	}
+}
+
+func TestWhatIsNoHTTPIsRefusedInJSON(t *testing.T) {
+	t.Parallel()
+	s := start(t, folder(t))
+	for _, text := range []string{
+		"nonsense\r\n\r\n",
+		"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n",
+		"POST " + api + "/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+	} {
+		conn, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := fmt.Fprint(conn, text); err != nil {
+			t.Fatal(err)
+		}
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		if err != nil {
+			t.Errorf("%q: %v", text, err)
+			continue
+		}
+		got, err := s.receive(request{method: "GET"}, res)
+		if err != nil || got.status != 400 || got.text("message") == "" {
+			t.Errorf("%q is answered with %+v, %v", text, got, err)
+		}
+	}
+}
+
+func TestPasswordsAreKeptExactly(t *testing.T) {
+	t.Parallel()
+	s := start(t, folder(t))
+	long := strings.Repeat("long password ", 73) + "é" // 1,024 bytes
+	if len(long) != 1024 {
+		t.Fatal(len(long))
+	}
+	for i, test := range []struct{ right, wrong string }{
+		{long, strings.TrimSuffix(long, "é") + "è"},
+		{strings.Repeat("x", 73), strings.Repeat("x", 72)},
+		{" \tspaces\n ", "spaces"},
+		{"Ångström", "A\u030angstro\u0308m"},
+	} {
+		email := fmt.Sprintf("exactly-%d@example.com", i)
+		s.register(t, email, test.right)
+		s.logIn(t, email, test.right)
+		s.do(t, post("/auth/login", "", fields{"email": email, "password": test.wrong})).want(t, 401, mismatch)
+	}
+}

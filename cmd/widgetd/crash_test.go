@@ -1,0 +1,218 @@
+package main_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// minter returns a function that makes tokens of the administrator, each another,
+// for a server that has secretKey. Logging in as often would take too long.
+func (s *server) minter(t *testing.T) func() string {
+	t.Helper()
+	_, claims := decode(t, s.logIn(t, adminEmail, adminPassword))
+	prefix, _ := claims["jti"].(string)
+	var made atomic.Int64
+	return func() string {
+		mine := jwt.MapClaims{"sub": claims["sub"], "admin": true, "iat": claims["iat"], "exp": claims["exp"],
+			"jti": fmt.Sprintf("%s%012d", prefix[:24], made.Add(1))}
+		token := sign(t, jwt.SigningMethodHS256, []byte(secretKey), mine)
+		s.keepSecret(token)
+		return token
+	}
+}
+
+// TestNothingAcknowledgedIsLostByACrash kills the server while clients write,
+// again and again, and checks all that it ever acknowledged.
+func TestNothingAcknowledgedIsLostByACrash(t *testing.T) {
+	t.Parallel()
+	const rounds, clients = 6, 12
+	data := folder(t)
+	settings := []string{"WIDGETD_SECRET_KEY=" + secretKey}
+	s := start(t, data, append(settings, asAdmin...)...)
+	mint := s.minter(t)
+	admin := mint()
+	var facts []*memory
+	for round := range rounds {
+		enough := &countdown{reached: make(chan struct{})}
+		enough.left.Store(int64(300 + 77*round))
+		var busy sync.WaitGroup
+		for i := range clients {
+			memory := &memory{widgets: map[string]fate{}, tokens: map[string]bool{}}
+			facts = append(facts, memory)
+			busy.Go(func() {
+				client := &client{t: t, s: s, token: admin, mint: mint, memory: memory, acknowledged: enough}
+				client.work(fmt.Sprintf("r%d-c%d", round, i))
+			})
+		}
+		select {
+		case <-enough.reached:
+		case <-s.exited:
+			t.Errorf("the server ended by itself:\n%s", s.log)
+		}
+		s.kill()
+		busy.Wait()
+
+		s = start(t, data, settings...)
+		s.wantFacts(t, admin, facts)
+		for _, memory := range facts[round*clients:] {
+			for name, told := range memory.widgets {
+				s.wantSame(t, admin, name, told.now)
+			}
+		}
+	}
+}
+
+// fate is what a client knows of a widget: the link it has, "" when it was
+// deleted. While an answer is out both fates are possible.
+type fate struct{ now, maybe string }
+
+// memory is what a client was told and what it asked for when the server died.
+type memory struct {
+	widgets map[string]fate
+	created []string        // in order, those that were acknowledged
+	tokens  map[string]bool // whether logged out
+}
+
+// client writes to a server until that dies.
+type client struct {
+	t            *testing.T
+	s            *server
+	token        string
+	mint         func() string
+	memory       *memory
+	acknowledged *countdown
+}
+
+// countdown tells when it was counted down.
+type countdown struct {
+	left    atomic.Int64
+	reached chan struct{}
+}
+
+func (c *countdown) count() {
+	if c.left.Add(-1) == 0 {
+		close(c.reached)
+	}
+}
+
+func (c *client) work(prefix string) {
+	for i := 0; ; i++ {
+		name, link := fmt.Sprintf("%s-%d", prefix, i), fmt.Sprintf("https://example.com/%s/%d", prefix, i)
+		f := widgetFields().with("name", name).with("info_url", link)
+		create := post("/widgets", c.token, f)
+		if i%4 == 1 {
+			create = put("/widgets/"+name, c.token, f)
+		}
+		if !c.write(create, 201, name, link) {
+			return
+		}
+		c.memory.created = append(c.memory.created, name)
+		if i%2 == 0 && !c.write(put("/widgets/"+name, c.token, f.with("info_url", link+"/changed")), 200, name, link+"/changed") {
+			return
+		}
+		if i%3 == 0 && !c.write(del("/widgets/"+name, c.token), 204, name, "") {
+			return
+		}
+		if i%2 == 1 && !c.logOut() {
+			return
+		}
+	}
+}
+
+// write asks for a change, notes what is known of its outcome, and returns false
+// when the server is gone.
+func (c *client) write(r request, status int, name, link string) bool {
+	before := c.memory.widgets[name].now
+	c.memory.widgets[name] = fate{now: before, maybe: link}
+	if !c.ask(r, status) {
+		return false
+	}
+	c.memory.widgets[name] = fate{now: link, maybe: link}
+	return true
+}
+
+// logOut logs one token out and lets another be.
+func (c *client) logOut() bool {
+	gone := c.mint()
+	if !c.ask(post("/auth/logout", gone, nil), 200) {
+		return false // nobody knows
+	}
+	c.memory.tokens[gone] = true
+	kept := c.mint()
+	if !c.ask(get("/auth/user", kept), 200) {
+		return false
+	}
+	c.memory.tokens[kept] = false
+	return true
+}
+
+func (c *client) ask(r request, status int) bool {
+	res, err := c.s.send(r)
+	if err != nil {
+		return false
+	}
+	res.want(c.t, status, "")
+	c.acknowledged.count()
+	return true
+}
+
+// wantFacts checks that what the server has is what it told its clients.
+func (s *server) wantFacts(t *testing.T, admin string, facts []*memory) {
+	t.Helper()
+	items := s.widgets(t, admin)
+	links, place := map[string]string{}, map[string]int{}
+	for i, item := range items {
+		if _, twice := links[item.Name]; twice {
+			t.Errorf("%s is listed twice", item.Name)
+		}
+		links[item.Name], place[item.Name] = item.InfoURL, i
+	}
+	known := 0
+	for _, memory := range facts {
+		for name, told := range memory.widgets {
+			link, found := links[name]
+			if found {
+				known++
+			}
+			if link != told.now && link != told.maybe {
+				t.Errorf("%s has the link %q, want %q or %q", name, link, told.now, told.maybe)
+			}
+			// What was uncertain is settled now.
+			memory.widgets[name] = fate{link, link}
+		}
+		left := slices.DeleteFunc(slices.Clone(memory.created), func(name string) bool { return links[name] == "" })
+		if !slices.IsSortedFunc(left, func(a, b string) int { return place[a] - place[b] }) {
+			t.Errorf("not in the order of creation: %q", left)
+		}
+		for token, loggedOut := range memory.tokens {
+			res := s.do(t, get("/auth/user", token))
+			if loggedOut {
+				res.wantTokenRefused(t, tokenLoggedOut)
+			} else {
+				res.want(t, 200, "")
+			}
+		}
+	}
+	if known != len(items) {
+		t.Errorf("%d widgets are listed, the clients know of %d", len(items), known)
+	}
+}
+
+// wantSame checks that a widget alone is what it is in the list.
+func (s *server) wantSame(t *testing.T, admin, name, link string) {
+	t.Helper()
+	res := s.do(t, get("/widgets/"+name, admin))
+	switch {
+	case link == "" && res.status != http.StatusNotFound:
+		t.Errorf("%s is not in the list, but there: %s", name, res.body)
+	case link != "" && !strings.Contains(res.body, `"`+link+`"`):
+		t.Errorf("%s is in the list, but alone: %s", name, res.body)
+	}
+}

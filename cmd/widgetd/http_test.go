@@ -1,0 +1,180 @@
+package main_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"mime/multipart"
+	"net/http"
+	"net/url"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// api is the base path.
+const api = "/api/v1"
+
+// request is what a test asks of a server. What it has fields for goes as a form
+// unless encode says otherwise; body is for what has no fields.
+type request struct {
+	method, path string
+	token        string // for the Authorization header
+	header       map[string]string
+	fields       fields
+	encode       encoding
+	contentType  string
+	body         string
+}
+
+type fields map[string]string
+
+// encoding is one way to send fields.
+type encoding func(fields) (contentType, body string)
+
+// encodings are all there are.
+var encodings = map[string]encoding{"form": asForm, "multipart": asMultipart, "JSON": asJSON}
+
+func asForm(f fields) (contentType, body string) {
+	values := url.Values{}
+	for name, value := range f {
+		values.Set(name, value)
+	}
+	return "application/x-www-form-urlencoded", values.Encode()
+}
+
+func asMultipart(f fields) (contentType, body string) {
+	var text bytes.Buffer
+	form := multipart.NewWriter(&text)
+	for name, value := range f {
+		_ = form.WriteField(name, value) // a buffer takes anything
+	}
+	_ = form.Close()
+	return form.FormDataContentType(), text.String()
+}
+
+func asJSON(f fields) (contentType, body string) {
+	text, err := json.Marshal(f)
+	if err != nil {
+		panic(err) // no texts in there
+	}
+	return "application/json", string(text)
+}
+
+func (r request) build(server string) (*http.Request, error) {
+	if r.fields != nil {
+		if r.encode == nil {
+			r.encode = asForm
+		}
+		r.contentType, r.body = r.encode(r.fields)
+	}
+	req, err := http.NewRequest(r.method, server+r.path, strings.NewReader(r.body))
+	if err != nil {
+		return nil, err
+	}
+	if r.token != "" {
+		req.Header.Set("Authorization", "Bearer "+r.token)
+	}
+	if r.contentType != "" {
+		req.Header.Set("Content-Type", r.contentType)
+	}
+	for name, value := range r.header {
+		req.Header.Set(name, value)
+	}
+	return req, nil
+}
+
+// get, post, put and del are the requests that tests make most.
+func get(path, token string) request {
+	return request{method: "GET", path: api + path, token: token}
+}
+
+func post(path, token string, f fields) request {
+	return request{method: "POST", path: api + path, token: token, fields: f}
+}
+
+func put(path, token string, f fields) request {
+	return request{method: "PUT", path: api + path, token: token, fields: f}
+}
+
+func del(path, token string) request {
+	return request{method: "DELETE", path: api + path, token: token}
+}
+
+// response is what came back, with its body read.
+type response struct {
+	status int
+	header http.Header
+	body   string
+}
+
+// check returns what about a response is against the contract, whatever it
+// answers.
+func (r response) check(to request) error {
+	var value any
+	has := func(names ...string) bool {
+		return !slices.ContainsFunc(names, func(name string) bool { return r.header.Get(name) == "" })
+	}
+	switch noBody := r.status == http.StatusNoContent || to.method == http.MethodHead; {
+	case r.status >= 500 && r.status != http.StatusServiceUnavailable:
+		return errors.New("the server failed")
+	case noBody && r.body != "":
+		return errors.New("a body where there is none")
+	case !noBody && r.header.Get("Content-Type") != "application/json":
+		return errors.New("not application/json")
+	case !noBody && json.Unmarshal([]byte(r.body), &value) != nil:
+		return errors.New("the body is no JSON")
+	case !has("X-Request-Id"):
+		return errors.New("no request id")
+	case (r.status == http.StatusUnauthorized || r.status == http.StatusForbidden) && !has("WWW-Authenticate"):
+		return errors.New("no challenge")
+	case r.status == http.StatusMethodNotAllowed && !has("Allow"):
+		return errors.New("no Allow")
+	case (r.status == http.StatusTooManyRequests || r.status == http.StatusServiceUnavailable) && !has("Retry-After"):
+		return errors.New("no Retry-After")
+	case (r.json()["access_token"] != nil || r.json()["public_id"] != nil) &&
+		(r.header.Get("Cache-Control") != "no-store" || r.header.Get("Pragma") != "no-cache"):
+		return errors.New("a token or an account that may be cached")
+	}
+	return nil
+}
+
+// json returns the body, which is one JSON object.
+func (r response) json() map[string]any {
+	var object map[string]any
+	_ = json.Unmarshal([]byte(r.body), &object) // nil has no fields
+	return object
+}
+
+// text returns a field of the body that holds a text.
+func (r response) text(field string) string {
+	text, _ := r.json()[field].(string)
+	return text
+}
+
+// want checks the status and, unless it is empty, the JSON of the whole body.
+func (r response) want(t *testing.T, status int, body string) {
+	t.Helper()
+	if r.status != status {
+		t.Errorf("status %d, want %d: %s", r.status, status, r.body)
+	}
+	if body == "" {
+		return
+	}
+	var got, want any
+	if err := json.Unmarshal([]byte(body), &want); err != nil {
+		t.Fatalf("the test expects %s: %v", body, err)
+	}
+	if err := json.Unmarshal([]byte(r.body), &got); err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("body %s want %s", r.body, body)
+	}
+}
+
+// wantHeader checks that the header has one value, the given.
+func (r response) wantHeader(t *testing.T, name, value string) {
+	t.Helper()
+	if got := r.header.Values(name); len(got) != 1 || got[0] != value {
+		t.Errorf("%s: %q, want %q", name, got, value)
+	}
+}

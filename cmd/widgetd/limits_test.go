@@ -1,0 +1,131 @@
+package main_test
+
+import (
+	"fmt"
+	"maps"
+	"strconv"
+	"sync"
+	"testing"
+)
+
+// from makes a request look as if a proxy had forwarded it.
+func (r request) from(forwardedFor string) request {
+	r.header = map[string]string{"X-Forwarded-For": forwardedFor}
+	return r
+}
+
+// attempt is a log-in with a password that is right or not.
+func attempt(email string, right bool) request {
+	password := userPassword
+	if !right {
+		password += "?"
+	}
+	return post("/auth/login", "", fields{"email": email, "password": password})
+}
+
+// wantLater checks that a request was refused for now, at most for that long.
+func (r response) wantLater(t *testing.T, most int) {
+	t.Helper()
+	r.want(t, 429, "")
+	if got := r.json(); len(got) != 2 || got["status"] != "fail" || got["message"] == "" {
+		t.Errorf("body %s", r.body)
+	}
+	if seconds, err := strconv.Atoi(r.header.Get("Retry-After")); err != nil || seconds < most-60 || seconds > most {
+		t.Errorf("Retry-After %q, want about %d", r.header.Get("Retry-After"), most)
+	}
+}
+
+func TestEleventhWrongLogInHasToWaitAndNobodyElse(t *testing.T) {
+	t.Parallel()
+	s := start(t, folder(t), "--trusted-proxies=127.0.0.0/8")
+	s.register(t, userEmail, userPassword)
+	s.register(t, adminEmail, userPassword)
+	const here, there = "192.0.2.1", "192.0.2.2"
+	for range 10 {
+		s.do(t, attempt(userEmail, false).from(here)).want(t, 401, mismatch)
+		s.do(t, attempt(userEmail, true).from(there)).want(t, 200, "")
+	}
+	s.do(t, attempt(userEmail, false).from(here)).wantLater(t, 900)
+	s.do(t, attempt("ADA@EXAMPLE.COM", false).from(here)).wantLater(t, 900)
+	s.do(t, attempt(userEmail, false).from("6.6.6.6, "+here)).wantLater(t, 900) // what stands before is a lie
+
+	s.do(t, attempt(adminEmail, true).from(here)).want(t, 200, "")
+	s.do(t, attempt(userEmail, true).from(there)).want(t, 200, "")
+	s.do(t, attempt(userEmail, true)).want(t, 200, "")
+	s.do(t, attempt("nobody@example.com", false).from(here)).want(t, 401, mismatch)
+}
+
+func TestWrongLogInsAtOnceAreNoMoreThanOneByOne(t *testing.T) {
+	t.Parallel()
+	s := start(t, folder(t), "--max-login-failures=3")
+	counts := atOnce(many, func(int) int { return s.do(t, attempt("nobody@example.com", false)).status })
+	if !maps.Equal(counts, map[int]int{401: 3, 429: many - 3}) {
+		t.Errorf("statuses and their numbers: %v", counts)
+	}
+}
+
+func TestForwardedAddressIsALieUnlessAProxyIsTrusted(t *testing.T) {
+	t.Parallel()
+	for setting, forwarded := range map[string]bool{
+		"WIDGETD_TRUSTED_PROXIES=192.0.2.0/24,::1":        false,
+		"WIDGETD_TRUSTED_PROXIES=192.0.2.0/24,127.0.0.1":  true,
+		"--trusted-proxies=127.0.0.0/8,2001:db8::/32,::1": true,
+	} {
+		t.Run(setting, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, folder(t), setting, "--max-login-failures=1")
+			s.do(t, attempt(userEmail, false).from("198.51.100.1")).want(t, 401, mismatch)
+			other := s.do(t, attempt(userEmail, false).from("198.51.100.2"))
+			if forwarded {
+				other.want(t, 401, mismatch)
+			} else {
+				other.wantLater(t, 900)
+			}
+		})
+	}
+}
+
+func TestRegistrationsAreLimitedPerClient(t *testing.T) {
+	t.Parallel()
+	s := start(t, folder(t), "--max-registrations=2", "--trusted-proxies=127.0.0.1")
+	register := func(name string) request {
+		return post("/auth/register", "", fields{"email": name + "@example.com", "password": userPassword}).from("192.0.2.1")
+	}
+	s.do(t, register("first")).want(t, 201, "")
+	s.do(t, register("first")).want(t, 409, "")
+	s.do(t, register("not an address")).want(t, 400, "")
+	s.do(t, register("second")).want(t, 201, "")
+	s.do(t, register("third")).wantLater(t, 3600)
+	s.do(t, register("third").from("192.0.2.2")).want(t, 201, "")
+	s.do(t, attempt("first@example.com", true).from("192.0.2.1")).want(t, 200, "")
+}
+
+func TestLimitOfZeroIsNone(t *testing.T) {
+	t.Parallel()
+	s := start(t, folder(t), "--max-login-failures=0", "WIDGETD_MAX_REGISTRATIONS=0")
+	for i := range 12 {
+		s.do(t, attempt("nobody@example.com", false)).want(t, 401, mismatch)
+		if i < 3 {
+			s.register(t, fmt.Sprintf("person-%d@example.com", i), userPassword)
+		}
+	}
+}
+
+// Not parallel: hashing so many passwords takes the whole machine.
+func TestRegistrationsAreAHundredAnHour(t *testing.T) {
+	s := start(t, folder(t))
+	register := func(i int) response {
+		email := fmt.Sprintf("person-%d@example.com", i)
+		return s.do(t, post("/auth/register", "", fields{"email": email, "password": userPassword}))
+	}
+	var clients sync.WaitGroup
+	for client := range 4 {
+		clients.Go(func() {
+			for i := range 25 {
+				register(25*client+i).want(t, 201, "")
+			}
+		})
+	}
+	clients.Wait()
+	register(100).wantLater(t, 3600)
+}
