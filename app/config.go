@@ -77,10 +77,13 @@ func (c Config) admin() (domain.Email, domain.Password, error) {
 
 func checkAddr(addr string) error {
 	_, port, err := net.SplitHostPort(addr)
-	if err == nil {
-		_, err = net.LookupPort("tcp", port)
+	if err != nil {
+		return err
 	}
-	return err
+	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
+		return fmt.Errorf("%q is no port: write a number up to 65535", port)
+	}
+	return nil
 }
 
 func checkOrigins(origins []string) error {

@@ -31,7 +31,10 @@ func (serveCommand) Run(ctx context.Context, settings *settings, std streams) (e
 		return err
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
-	return a.Run(ctx)
+	if err := a.Run(ctx); !errors.Is(err, context.Canceled) { // told to stop before it served
+		return err
+	}
+	return nil
 }
 
 func (s *settings) logger(to *os.File) *slog.Logger {
