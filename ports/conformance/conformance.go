@@ -17,9 +17,13 @@
 // go test -run 'TestUsers/RaceForEmail' looks at one. Run the suites with -race
 // too. Under -short they leave out what takes hundreds of writes or more.
 //
-// A suite sees one handle of a store that stays up. What a second server reads,
-// what a crash or an outage leaves behind, and how long anything takes are for
-// the adapter's own tests.
+// Two more things are for the adapters that claim them. [SharedUsers] and its
+// like have a suite use several handles of one store, as several servers do.
+// [DurableUsers] and its like look at what is left after the store was closed,
+// or whatever else the adapter claims to survive.
+//
+// What an outage looks like and how long anything takes are for the adapter's
+// own tests.
 package conformance
 
 import (

@@ -27,9 +27,12 @@ const unbroken = "unbroken"
 // process of its own, lest it fail this one.
 func mutants() map[string][]mutant {
 	return map[string][]mutant{
-		"UserRepository":   userMutants(),
-		"WidgetRepository": widgetMutants(),
-		"TokenBlacklist":   blacklistMutants(),
+		"UserRepository":   append(userMutants(), sharedUserMutants()...),
+		"WidgetRepository": append(widgetMutants(), sharedWidgetMutants()...),
+		"TokenBlacklist":   append(blacklistMutants(), sharedBlacklistMutants()...),
+		"DurableUsers":     durableUserMutants(),
+		"DurableWidgets":   durableWidgetMutants(),
+		"DurableBlacklist": durableBlacklistMutants(),
 	}
 }
 
