@@ -142,8 +142,11 @@ func (t blacklist) purgeOfMany() {
 		t.add(token(expired+n, time.Hour))
 	}
 	t.wantPurged(expired)
-	for n := range expired + contenders {
-		t.want(n >= expired, id(n))
+	for n := 0; n < expired; n += each - 1 {
+		t.want(false, id(n))
+	}
+	for n := range contenders {
+		t.want(true, id(expired+n))
 	}
 	t.wantPurged(0)
 }

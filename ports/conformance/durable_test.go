@@ -65,12 +65,12 @@ func durableUsers(damage func([]write[ports.UserRepository]) []write[ports.UserR
 				return &fakes.UserRepositoryMock{
 					AddFunc: func(ctx context.Context, u domain.User) error {
 						return disk.note("Add", kept.Add(ctx, u), func(r ports.UserRepository) {
-							_ = r.Add(context.Background(), u)
+							_ = r.Add(ctx, u)
 						})
 					},
 					SetCredentialsFunc: func(ctx context.Context, u domain.User, hash string) error {
 						return disk.note("SetCredentials", kept.SetCredentials(ctx, u, hash), func(r ports.UserRepository) {
-							_ = r.SetCredentials(context.Background(), u, hash)
+							_ = r.SetCredentials(ctx, u, hash)
 						})
 					},
 					ByPublicIDFunc: kept.ByPublicID,
@@ -102,17 +102,17 @@ func durableWidgets(damage func([]write[ports.WidgetRepository]) []write[ports.W
 				return &fakes.WidgetRepositoryMock{
 					AddFunc: func(ctx context.Context, w domain.Widget) error {
 						return disk.note("Add", kept.Add(ctx, w), func(r ports.WidgetRepository) {
-							_ = r.Add(context.Background(), w)
+							_ = r.Add(ctx, w)
 						})
 					},
 					UpdateFunc: func(ctx context.Context, n domain.WidgetName, u domain.InfoURL, d domain.Deadline) error {
 						return disk.note("Update", kept.Update(ctx, n, u, d), func(r ports.WidgetRepository) {
-							_ = r.Update(context.Background(), n, u, d)
+							_ = r.Update(ctx, n, u, d)
 						})
 					},
 					DeleteFunc: func(ctx context.Context, n domain.WidgetName) error {
 						return disk.note("Delete", kept.Delete(ctx, n), func(r ports.WidgetRepository) {
-							_ = r.Delete(context.Background(), n)
+							_ = r.Delete(ctx, n)
 						})
 					},
 					ByNameFunc: kept.ByName,
@@ -149,13 +149,13 @@ func durableBlacklist(damage func([]write[ports.TokenBlacklist]) []write[ports.T
 				return &fakes.TokenBlacklistMock{
 					AddFunc: func(ctx context.Context, token domain.BlacklistedToken) error {
 						return disk.note("Add", kept.Add(ctx, token), func(r ports.TokenBlacklist) {
-							_ = r.Add(context.Background(), token)
+							_ = r.Add(ctx, token)
 						})
 					},
 					PurgeFunc: func(ctx context.Context, now time.Time) (int, error) {
 						n, err := kept.Purge(ctx, now)
 						return n, disk.note("Purge", err, func(r ports.TokenBlacklist) {
-							_, _ = r.Purge(context.Background(), now)
+							_, _ = r.Purge(ctx, now)
 						})
 					},
 					ContainsFunc: kept.Contains,

@@ -48,8 +48,11 @@ func agreed[H, T any](s *shared[H], read func(H) (T, error)) (T, error) {
 	first, firstErr := read(s.handles[0])
 	for _, handle := range s.handles[1:] {
 		other, err := read(handle)
-		if !reflect.DeepEqual(other, first) || !sameKind(err, firstErr) {
-			return first, fmt.Errorf("a handle read %+v (%v), another %+v (%v)", first, firstErr, other, err)
+		switch {
+		case !sameKind(err, firstErr):
+			return first, fmt.Errorf("one handle reads with the outcome %s, another with %s", fmt.Sprint(firstErr), fmt.Sprint(err))
+		case !reflect.DeepEqual(other, first):
+			return first, fmt.Errorf("one handle reads %+v, another %+v", first, other)
 		}
 	}
 	return first, firstErr

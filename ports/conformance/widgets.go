@@ -109,7 +109,9 @@ func (t widgets) creationOrderOfMany() {
 		t.add(w)
 		all = append(all, w)
 	}
-	t.wantList(all...)
+	for number := 1; number <= 3; number++ {
+		t.wantPage(number, 100, len(all), all[(number-1)*100:min(number*100, len(all))])
+	}
 }
 
 func (t widgets) paging() {
