@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/widgetd/widgetd/adapters/argon2id"
-	"github.com/widgetd/widgetd/adapters/boltdb"
 	"github.com/widgetd/widgetd/adapters/fiberhttp"
 	"github.com/widgetd/widgetd/adapters/jwtsigner"
 	"github.com/widgetd/widgetd/adapters/systemclock"
@@ -91,21 +90,18 @@ func WithLogger(log *slog.Logger) Option {
 	return func(a *adapters) { a.log = log }
 }
 
-// New wires the service, opening the embedded store unless options replace all
-// that it is for. The caller closes what New returns.
+// New wires the service, opening the store that the config names unless options
+// replace all that it is for. A MongoDB that does not answer is tried again for
+// half a minute. The caller closes what New returns.
 func New(ctx context.Context, config Config, options ...Option) (*App, error) {
+	a := prepare(config, options)
 	if err := errors.Join(ctx.Err(), config.check()); err != nil {
 		return nil, err
 	}
-	a := &App{
-		config:   config,
-		adapters: adapters{clock: systemclock.Clock{}, log: slog.Default()},
-		close:    func() error { return nil },
+	if config.MongoDBURI != "" && config.SecretKey == "" && a.adapters.signer == nil {
+		return nil, errors.New("WIDGETD_SECRET_KEY must be set with MongoDB: servers that share a store must share the key")
 	}
-	for _, option := range options {
-		option(&a.adapters)
-	}
-	if err := a.openStore(); err != nil {
+	if err := a.openStore(ctx); err != nil {
 		return nil, err
 	}
 	if err := a.wire(); err != nil {
@@ -114,49 +110,51 @@ func New(ctx context.Context, config Config, options ...Option) (*App, error) {
 	return a, nil
 }
 
-func (a *App) openStore() error {
-	if a.adapters.users != nil && a.adapters.widgets != nil && a.adapters.blacklist != nil {
-		return nil
+// AddUser adds an account, an administrator's if admin is true, to the store that
+// the config names. It needs no key, for it signs no token. AlreadyExists (see
+// [domain.UserExists]) when the email has an account.
+func AddUser(ctx context.Context, config Config, email domain.Email, password domain.Password, admin bool,
+	options ...Option) (user domain.User, err error) {
+	a := prepare(config, options)
+	if err := errors.Join(ctx.Err(), config.check()); err != nil {
+		return domain.User{}, err
 	}
-	if a.config.DataDir == "" {
-		return errors.New("--data (WIDGETD_DATA) must name a folder")
+	if err := a.openStore(ctx); err != nil {
+		return domain.User{}, err
 	}
-	db, err := boltdb.Open(a.config.DataDir)
+	defer func() { err = errors.Join(err, a.close()) }()
+	with := a.adapters
+	hasher, err := with.passwordHasher()
 	if err != nil {
-		return fmt.Errorf("--data (WIDGETD_DATA): %w", err)
+		return domain.User{}, err
 	}
-	a.close = db.Close
-	if a.adapters.users == nil {
-		a.adapters.users = db.Users
+	return auth.New(with.users, with.blacklist, with.signer, hasher, with.clock, config.TokenTTL).AddUser(ctx, email, password, admin)
+}
+
+// prepare returns an App with the adapters that the options choose.
+func prepare(config Config, options []Option) *App {
+	a := &App{
+		config:   config,
+		adapters: adapters{clock: systemclock.Clock{}, log: slog.Default()},
+		close:    func() error { return nil },
 	}
-	if a.adapters.widgets == nil {
-		a.adapters.widgets = db.Widgets
+	for _, option := range options {
+		option(&a.adapters)
 	}
-	if a.adapters.blacklist == nil {
-		a.adapters.blacklist = db.Blacklist
-	}
-	return nil
+	return a
 }
 
 func (a *App) wire() error {
-	if a.adapters.signer == nil {
-		secret, err := secretKey(a.config)
-		if err != nil {
-			return err
-		}
-		if a.adapters.signer, err = jwtsigner.New(secret); err != nil {
-			return err
-		}
-	}
-	if a.adapters.hasher == nil {
-		hasher, err := argon2id.New(argon2id.DefaultParams())
-		if err != nil {
-			return err
-		}
-		a.adapters.hasher = hasher
-	}
 	with := a.adapters
-	a.Auth = auth.New(with.users, with.blacklist, with.signer, with.hasher, with.clock, a.config.TokenTTL)
+	hasher, err := with.passwordHasher()
+	if err != nil {
+		return err
+	}
+	signer, err := with.tokenSigner(a.config)
+	if err != nil {
+		return err
+	}
+	a.Auth = auth.New(with.users, with.blacklist, signer, hasher, with.clock, a.config.TokenTTL)
 	a.Widgets = widgets.New(with.widgets, with.users, with.clock)
 	a.server = fiberhttp.New(a.Auth, a.Widgets, with.clock, a.ready, with.log, fiberhttp.Config{
 		PasswordMinLength: a.config.PasswordMinLength,
@@ -166,6 +164,24 @@ func (a *App) wire() error {
 		CORSOrigins:       a.config.CORSOrigins,
 	})
 	return nil
+}
+
+func (with adapters) passwordHasher() (ports.PasswordHasher, error) {
+	if with.hasher != nil {
+		return with.hasher, nil
+	}
+	return argon2id.New(argon2id.DefaultParams())
+}
+
+func (with adapters) tokenSigner(config Config) (ports.TokenSigner, error) {
+	if with.signer != nil {
+		return with.signer, nil
+	}
+	secret, err := secretKey(config)
+	if err != nil {
+		return nil, err
+	}
+	return jwtsigner.New(secret)
 }
 
 // Close closes the store.

@@ -19,8 +19,9 @@ import (
 type Config struct {
 	Addr              string        // host:port to listen on; port 0 picks one. Needed by Run only
 	DataDir           string        // folder of the embedded store and the generated key
+	MongoDBURI        string        // of the store that servers share; empty: the embedded one
 	TokenTTL          time.Duration // whole seconds
-	SecretKey         string        // at least 32 bytes; empty: kept in DataDir
+	SecretKey         string        // at least 32 bytes; empty: kept in DataDir, but with MongoDB there must be one
 	AdminEmail        string        // with AdminPassword: an administrator who exists
 	AdminPassword     string        // once the server is up
 	CORSOrigins       []string      // scheme://host[:port] each, or "*" alone; none: no other origin

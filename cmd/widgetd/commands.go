@@ -24,17 +24,22 @@ import (
 // serveCommand runs the server until the program is told to stop.
 type serveCommand struct{}
 
-// Run implements the command.
+// Run implements the command. To be told to stop, even before it serves, is no
+// error.
 func (serveCommand) Run(ctx context.Context, settings *settings, std streams) (err error) {
 	a, err := app.New(ctx, settings.config(), app.WithLogger(settings.logger(std.err)))
 	if err != nil {
-		return err
+		return unlessStopped(ctx, err)
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
-	if err := a.Run(ctx); !errors.Is(err, context.Canceled) { // told to stop before it served
-		return err
+	return unlessStopped(ctx, a.Run(ctx))
+}
+
+func unlessStopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return nil
 	}
-	return nil
+	return err
 }
 
 func (s *settings) logger(to *os.File) *slog.Logger {
@@ -72,12 +77,7 @@ func (c addUserCommand) Run(ctx context.Context, settings *settings, std streams
 	if err != nil {
 		return err
 	}
-	a, err := app.New(ctx, settings.config())
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, a.Close()) }()
-	user, err := a.Auth.AddUser(ctx, email, password, c.Admin)
+	user, err := app.AddUser(ctx, settings.config(), email, password, c.Admin)
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,7 @@ import (
 type settings struct {
 	Addr              string        `default:"127.0.0.1:8080" env:"WIDGETD_ADDR" help:"Where to listen. Port 0 picks a free one, which is logged."`
 	Data              string        `default:"widgetd-data" env:"WIDGETD_DATA" help:"Folder of the embedded store and the generated key."`
+	MongoDBURI        string        `name:"mongodb-uri" placeholder:"URI" env:"WIDGETD_MONGODB_URI" help:"The MongoDB that servers share (mongodb://…), in place of the embedded store. Its database is that of the path, else widgetd."`
 	TokenTTL          time.Duration `name:"token-ttl" default:"1h" env:"WIDGETD_TOKEN_TTL" help:"How long a token lives."`
 	CORSOrigins       []string      `name:"cors-origins" default:"*" env:"WIDGETD_CORS_ORIGINS" help:"Origins whose pages may call the API, or * for all."`
 	PasswordMinLength int           `default:"1" env:"WIDGETD_PASSWORD_MIN_LENGTH" help:"How many characters a new password must have."`
@@ -37,7 +38,7 @@ type settings struct {
 const description = `The Widget API, secured by JSON Web Tokens.
 
 Set by environment variable only: WIDGETD_SECRET_KEY, what tokens are signed with, at least 32 bytes
-(when unset, generated once into the data folder); WIDGETD_ADMIN_EMAIL and WIDGETD_ADMIN_PASSWORD, an
+(when unset, generated once into the data folder; with MongoDB it must be set); WIDGETD_ADMIN_EMAIL and WIDGETD_ADMIN_PASSWORD, an
 administrator who exists once the server is up.`
 
 type cli struct {
@@ -108,6 +109,7 @@ func (s *settings) config() app.Config {
 	return app.Config{
 		Addr:              s.Addr,
 		DataDir:           s.Data,
+		MongoDBURI:        s.MongoDBURI,
 		TokenTTL:          s.TokenTTL,
 		SecretKey:         os.Getenv("WIDGETD_SECRET_KEY"),
 		AdminEmail:        os.Getenv("WIDGETD_ADMIN_EMAIL"),
