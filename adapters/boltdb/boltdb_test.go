@@ -42,6 +42,43 @@ func TestBlacklist(t *testing.T) {
 	conformance.TokenBlacklist(t, func(t *testing.T) ports.TokenBlacklist { return openTemp(t).Blacklist })
 }
 
+func TestUsersDurable(t *testing.T) {
+	t.Parallel()
+	conformance.DurableUsers(t, func(t *testing.T) (ports.UserRepository, func() ports.UserRepository) {
+		reopen := reopening(t)
+		return reopen().Users, func() ports.UserRepository { return reopen().Users }
+	})
+}
+
+func TestWidgetsDurable(t *testing.T) {
+	t.Parallel()
+	conformance.DurableWidgets(t, func(t *testing.T) (ports.WidgetRepository, func() ports.WidgetRepository) {
+		reopen := reopening(t)
+		return reopen().Widgets, func() ports.WidgetRepository { return reopen().Widgets }
+	})
+}
+
+func TestBlacklistDurable(t *testing.T) {
+	t.Parallel()
+	conformance.DurableBlacklist(t, func(t *testing.T) (ports.TokenBlacklist, func() ports.TokenBlacklist) {
+		reopen := reopening(t)
+		return reopen().Blacklist, func() ports.TokenBlacklist { return reopen().Blacklist }
+	})
+}
+
+// reopening returns a function that opens one folder again and again.
+func reopening(t *testing.T) func() *boltdb.DB {
+	dir := t.TempDir()
+	var db *boltdb.DB
+	return func() *boltdb.DB {
+		if db != nil {
+			noError(t, db.Close())
+		}
+		db = open(t, dir)
+		return db
+	}
+}
+
 func TestReopenFindsEverything(t *testing.T) {
 	t.Parallel()
 	dir, ctx := t.TempDir(), t.Context()
