@@ -36,10 +36,10 @@ func (serveCommand) Run(ctx context.Context, settings *settings, std streams) (e
 }
 
 func unlessStopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return nil
+	if ctx.Err() == nil {
+		return err
 	}
-	return err
+	return nil
 }
 
 func (s *settings) logger(to *os.File) *slog.Logger {

@@ -16,27 +16,36 @@ const many = 24
 // busy with something else, some have to wait for so long that they are told to
 // come again, which they do.
 func TestOneOfManyRegistrationsOfAnEmailWins(t *testing.T) {
-	s := start(t, folder(t))
-	for name, spell := range map[string]func(i int) string{
-		"one spelling":   func(int) string { return "race@example.com" },
-		"many spellings": func(i int) string { return spelling("contest@example.com", i) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			counts := atOnce(many, func(i int) int {
-				email := spell(i)
-				res := s.do(t, post("/auth/register", "", fields{"email": email, "password": userPassword}))
-				for late := time.Now().Add(patience); res.status == 503 && time.Now().Before(late); {
-					res = s.do(t, post("/auth/register", "", fields{"email": email, "password": userPassword}))
-				}
-				if res.status == 409 {
-					res.want(t, 409, fail(email+" is already registered"))
-				}
-				return res.status
+	for fleet, start := range fleets {
+		t.Run(fleet, func(t *testing.T) {
+			servers := start(t)
+			t.Run("one spelling", func(t *testing.T) {
+				registerAtOnce(t, servers, func(int) string { return "race@example.com" })
 			})
-			if !maps.Equal(counts, map[int]int{201: 1, 409: many - 1}) {
-				t.Errorf("statuses and their numbers: %v", counts)
-			}
+			t.Run("many spellings", func(t *testing.T) {
+				registerAtOnce(t, servers, func(i int) string { return spelling("contest@example.com", i) })
+			})
 		})
+	}
+}
+
+// registerAtOnce registers one email many times at once, each time as spell has
+// it.
+func registerAtOnce(t *testing.T, servers []*server, spell func(i int) string) {
+	t.Helper()
+	counts := atOnce(many, func(i int) int {
+		s, email := servers[i%len(servers)], spell(i)
+		res := s.do(t, post("/auth/register", "", fields{"email": email, "password": userPassword}))
+		for late := time.Now().Add(patience); res.status == 503 && time.Now().Before(late); {
+			res = s.do(t, post("/auth/register", "", fields{"email": email, "password": userPassword}))
+		}
+		if res.status == 409 {
+			res.want(t, 409, fail(email+" is already registered"))
+		}
+		return res.status
+	})
+	if !maps.Equal(counts, map[int]int{201: 1, 409: many - 1}) {
+		t.Errorf("statuses and their numbers: %v", counts)
 	}
 }
 
@@ -53,8 +62,17 @@ func spelling(text string, i int) string {
 
 func TestOneOfManyCreationsOfAWidgetWins(t *testing.T) {
 	t.Parallel()
-	s := start(t, folder(t), asAdmin...)
-	admin := s.logIn(t, adminEmail, adminPassword)
+	for fleet, start := range fleets {
+		t.Run(fleet, func(t *testing.T) {
+			t.Parallel()
+			createAtOnce(t, start(t, asAdmin...))
+		})
+	}
+}
+
+// createAtOnce creates widgets many times at once each.
+func createAtOnce(t *testing.T, servers []*server) {
+	admin := servers[0].logIn(t, adminEmail, adminPassword)
 	for name, test := range map[string]struct {
 		method, path string
 		losers       int
@@ -71,7 +89,7 @@ func TestOneOfManyCreationsOfAWidgetWins(t *testing.T) {
 				}
 				counts := atOnce(many, func(i int) int {
 					f := widgetFields().with("name", name).with("info_url", fmt.Sprint("https://example.com/", i))
-					return s.do(t, request{method: test.method, path: path, token: admin, fields: f}).status
+					return servers[i%len(servers)].do(t, request{method: test.method, path: path, token: admin, fields: f}).status
 				})
 				if !maps.Equal(counts, map[int]int{201: 1, test.losers: many - 1}) {
 					t.Errorf("round %d, statuses and their numbers: %v", round, counts)
@@ -79,40 +97,59 @@ func TestOneOfManyCreationsOfAWidgetWins(t *testing.T) {
 			}
 		})
 	}
-	if got := len(s.names(t, admin)); got != 20 {
-		t.Errorf("%d widgets, want 20", got)
+	for _, s := range servers {
+		if got := len(s.names(t, admin)); got != 20 {
+			t.Errorf("%d widgets, want 20", got)
+		}
 	}
 }
 
 func TestOneOfManyDeletionsWins(t *testing.T) {
 	t.Parallel()
-	s := start(t, folder(t), asAdmin...)
-	admin := s.logIn(t, adminEmail, adminPassword)
-	for range 10 {
-		s.do(t, put("/widgets/race", admin, widgetFields())).want(t, 201, "")
-		counts := atOnce(many, func(int) int { return s.do(t, del("/widgets/race", admin)).status })
-		if !maps.Equal(counts, map[int]int{204: 1, 404: many - 1}) {
-			t.Errorf("statuses and their numbers: %v", counts)
-		}
+	for fleet, start := range fleets {
+		t.Run(fleet, func(t *testing.T) {
+			t.Parallel()
+			servers := start(t, asAdmin...)
+			admin := servers[0].logIn(t, adminEmail, adminPassword)
+			for range 10 {
+				servers[0].do(t, put("/widgets/race", admin, widgetFields())).want(t, 201, "")
+				counts := atOnce(many, func(i int) int { return servers[i%len(servers)].do(t, del("/widgets/race", admin)).status })
+				if !maps.Equal(counts, map[int]int{204: 1, 404: many - 1}) {
+					t.Errorf("statuses and their numbers: %v", counts)
+				}
+			}
+		})
 	}
 }
 
 func TestNoRequestAfterALogOutIsAccepted(t *testing.T) {
 	t.Parallel()
-	s := start(t, folder(t), append(asAdmin, "WIDGETD_SECRET_KEY="+secretKey)...)
-	mint := s.minter(t)
-	for range 25 {
-		token := mint()
-		counts := atOnce(8, func(int) string {
-			out := s.do(t, post("/auth/logout", token, nil)).status
-			after := s.do(t, get("/widgets", token)).text("message")
-			return fmt.Sprint(out, " ", after)
+	for fleet, start := range fleets {
+		t.Run(fleet, func(t *testing.T) {
+			t.Parallel()
+			servers := start(t, append(asAdmin, "WIDGETD_SECRET_KEY="+secretKey)...)
+			mint := servers[0].minter(t)
+			for range 30 {
+				logOutAtOnce(t, servers, mint())
+			}
 		})
-		delete(counts, fmt.Sprint(200, " ", tokenLoggedOut))
-		delete(counts, fmt.Sprint(401, " ", tokenLoggedOut))
-		if len(counts) > 0 {
-			t.Errorf("log-outs, and what is said of the token next: %v", counts)
-		}
+	}
+}
+
+// logOutAtOnce logs a token out several times at once, and tries to use it next
+// at another server, if there is one.
+func logOutAtOnce(t *testing.T, servers []*server, token string) {
+	t.Helper()
+	counts := atOnce(8, func(i int) string {
+		here, there := servers[i%len(servers)], servers[(i+1)%len(servers)]
+		there.do(t, get("/auth/user", token)) // which it may remember, but must not
+		out := here.do(t, post("/auth/logout", token, nil)).status
+		after := there.do(t, get("/widgets", token)).text("message")
+		return fmt.Sprint(out, " ", after)
+	})
+	first := counts[fmt.Sprint(200, " ", tokenLoggedOut)]
+	if first == 0 || first+counts[fmt.Sprint(401, " ", tokenLoggedOut)] != 8 {
+		t.Errorf("log-outs, and what is said of the token next: %v", counts)
 	}
 }
 

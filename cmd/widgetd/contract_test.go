@@ -101,8 +101,17 @@ func (r response) wantTokenRefused(t *testing.T, reason string) {
 
 func TestContractHoldsOnAnEmptyStoreAndOnAUsedOne(t *testing.T) {
 	t.Parallel()
-	data := folder(t)
-	s := start(t, data, asAdmin...)
+	for name, store := range stores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			wantContract(t, folder(t), store(t))
+		})
+	}
+}
+
+// wantContract walks through the contract on an empty store, and on what it left.
+func wantContract(t *testing.T, data string, store []string) {
+	s := start(t, data, slices.Concat(store, asAdmin)...)
 	loggedOut, user := s.useAccounts(t)
 	admin := s.logIn(t, adminEmail, adminPassword)
 
@@ -112,7 +121,7 @@ func TestContractHoldsOnAnEmptyStoreAndOnAUsedOne(t *testing.T) {
 
 	before := s.useWidgets(t, admin, user)
 	s.stop()
-	s = start(t, data)
+	s = start(t, data, store...)
 
 	s.do(t, get("/auth/user", loggedOut)).wantTokenRefused(t, tokenLoggedOut)
 	after := s.names(t, user)

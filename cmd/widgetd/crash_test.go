@@ -40,16 +40,12 @@ func TestNothingAcknowledgedIsLostByACrash(t *testing.T) {
 	admin := mint()
 	var facts []*memory
 	for round := range rounds {
-		enough := &countdown{reached: make(chan struct{})}
-		enough.left.Store(int64(300 + 77*round))
+		enough := newCountdown(300 + 77*round)
 		var busy sync.WaitGroup
 		for i := range clients {
-			memory := &memory{widgets: map[string]fate{}, tokens: map[string]bool{}}
-			facts = append(facts, memory)
-			busy.Go(func() {
-				client := &client{t: t, s: s, token: admin, mint: mint, memory: memory, acknowledged: enough}
-				client.work(fmt.Sprintf("r%d-c%d", round, i))
-			})
+			client := &client{t: t, s: s, token: admin, mint: mint, memory: newMemory(), acknowledged: enough}
+			facts = append(facts, client.memory)
+			busy.Go(func() { client.work(fmt.Sprintf("r%d-c%d", round, i)) })
 		}
 		select {
 		case <-enough.reached:
@@ -73,14 +69,19 @@ func TestNothingAcknowledgedIsLostByACrash(t *testing.T) {
 // deleted. While an answer is out both fates are possible.
 type fate struct{ now, maybe string }
 
-// memory is what a client was told and what it asked for when the server died.
+// memory is what a client was told and what it asked for when the server, or its
+// store, died.
 type memory struct {
 	widgets map[string]fate
 	created []string        // in order, those that were acknowledged
 	tokens  map[string]bool // whether logged out
 }
 
-// client writes to a server until that dies.
+func newMemory() *memory {
+	return &memory{widgets: map[string]fate{}, tokens: map[string]bool{}}
+}
+
+// client writes to a server until that dies, or its store if that may.
 type client struct {
 	t            *testing.T
 	s            *server
@@ -88,12 +89,19 @@ type client struct {
 	mint         func() string
 	memory       *memory
 	acknowledged *countdown
+	storeMayDie  bool
 }
 
 // countdown tells when it was counted down.
 type countdown struct {
 	left    atomic.Int64
 	reached chan struct{}
+}
+
+func newCountdown(n int) *countdown {
+	c := &countdown{reached: make(chan struct{})}
+	c.left.Store(int64(n))
+	return c
 }
 
 func (c *countdown) count() {
@@ -127,7 +135,7 @@ func (c *client) work(prefix string) {
 }
 
 // write asks for a change, notes what is known of its outcome, and returns false
-// when the server is gone.
+// when the server, or its store, is gone.
 func (c *client) write(r request, status int, name, link string) bool {
 	before := c.memory.widgets[name].now
 	c.memory.widgets[name] = fate{now: before, maybe: link}
@@ -155,7 +163,7 @@ func (c *client) logOut() bool {
 
 func (c *client) ask(r request, status int) bool {
 	res, err := c.s.send(r)
-	if err != nil {
+	if err != nil || c.storeMayDie && res.status == http.StatusServiceUnavailable {
 		return false
 	}
 	res.want(c.t, status, "")

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -119,9 +120,17 @@ type server struct {
 	secrets map[string]bool // what it was told and has told, and must not log
 }
 
-// start starts a server on a data folder and a port of its own. Settings that
-// are given come after, and so before, those it gives.
+// start starts a server on a data folder and a port of its own, and waits until
+// it listens. Settings that are given come after, and so before, those it gives.
 func start(t *testing.T, data string, settings ...string) *server {
+	t.Helper()
+	s := launch(t, data, settings...)
+	s.awaitListening(t)
+	return s
+}
+
+// launch starts a server, like start, and does not wait.
+func launch(t *testing.T, data string, settings ...string) *server {
 	t.Helper()
 	s := &server{
 		t:   t,
@@ -129,13 +138,16 @@ func start(t *testing.T, data string, settings ...string) *server {
 		cmd: command(context.Background(), append([]string{
 			"--addr", "127.0.0.1:0", "--data", data, "WIDGETD_LOG_LEVEL=debug",
 		}, settings...)...),
-		client:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, CheckRedirect: returnRedirect},
+		client:  &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}, CheckRedirect: returnRedirect, Timeout: patience},
 		exited:  make(chan struct{}),
 		secrets: map[string]bool{},
 	}
 	for _, variable := range settings {
 		if name, value, _ := strings.Cut(variable, "="); name == "WIDGETD_SECRET_KEY" || strings.HasPrefix(name, "WIDGETD_ADMIN_") {
 			s.keepSecret(value)
+		} else if uri, err := url.Parse(value); err == nil && name == "WIDGETD_MONGODB_URI" {
+			password, _ := uri.User.Password()
+			s.keepSecret(password)
 		}
 	}
 	s.cmd.Stderr = s.log
@@ -147,13 +159,18 @@ func start(t *testing.T, data string, settings ...string) *server {
 		_ = s.cmd.Wait() // the exit code is in ProcessState
 	}()
 	t.Cleanup(s.end)
-	line, ok := s.log.await("listening", s.exited)
+	return s
+}
+
+// awaitListening waits until the server listens.
+func (s *server) awaitListening(t *testing.T) {
+	t.Helper()
+	line, ok := s.log.await("msg", "listening", s.exited)
 	if !ok {
 		t.Fatalf("the server does not listen:\n%s", s.log)
 	}
 	s.addr = line["addr"].(string)
 	s.url = "http://" + s.addr
-	return s
 }
 
 func returnRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -229,11 +246,16 @@ func (s *server) send(r request) (response, error) {
 	s.keepSecret(r.token)
 	s.keepSecret(r.fields["email"])
 	s.keepSecret(r.fields["password"])
+	began := time.Now()
 	res, err := s.client.Do(req)
 	if err != nil {
 		return response{}, err
 	}
-	return s.receive(r, res)
+	got, err := s.receive(r, res)
+	if took := time.Since(began); got.status == http.StatusServiceUnavailable && took > 5*time.Second {
+		s.t.Errorf("%s %s is told that the service is unavailable after %v", r.method, r.path, took)
+	}
+	return got, err
 }
 
 // do is send for a request that has to be answered.
@@ -292,31 +314,31 @@ func (j *journal) lines() []string {
 	return slices.DeleteFunc(strings.Split(j.String(), "\n"), func(line string) bool { return line == "" })
 }
 
-// find returns the first record with that message.
-func (j *journal) find(message string) (map[string]any, bool) {
+// find returns the first record with that value of a key.
+func (j *journal) find(key, value string) (map[string]any, bool) {
 	for _, line := range j.lines() {
-		if record, ok := parse(line); ok && record["msg"] == message {
+		if record, ok := parse(line); ok && record[key] == value {
 			return record, true
 		}
 	}
 	return nil, false
 }
 
-// await returns the first record with that message, once there is one. It gives
-// up when ended is closed.
-func (j *journal) await(message string, ended <-chan struct{}) (map[string]any, bool) {
+// await returns the first record with that value of a key, once there is one. It
+// gives up when ended is closed.
+func (j *journal) await(key, value string, ended <-chan struct{}) (map[string]any, bool) {
 	late := time.After(patience)
 	for {
 		j.mu.Lock()
 		changed := j.changed
 		j.mu.Unlock()
-		if record, ok := j.find(message); ok {
+		if record, ok := j.find(key, value); ok {
 			return record, true
 		}
 		select {
 		case <-changed:
 		case <-ended:
-			return j.find(message)
+			return j.find(key, value)
 		case <-late:
 			return nil, false
 		}
