@@ -69,18 +69,19 @@ func (a *App) openMongoDB(ctx context.Context) error {
 // reachMongoDB opens the database, once it answers. While it does not, it says so
 // once.
 func (a *App) reachMongoDB(ctx context.Context) (*mongodb.DB, error) {
-	ctx, cancel := context.WithTimeout(ctx, openTimeout)
-	defer cancel()
+	giveUp := time.After(openTimeout)
 	for told := false; ; told = true {
 		db, err := mongodb.Open(ctx, a.config.MongoDBURI)
 		if !errors.Is(err, domain.Unavailable) {
 			return db, err
 		}
 		if !told {
-			a.adapters.log.Warn("the store does not answer yet", "error", err, "trying_for", openTimeout)
+			a.adapters.log.Warn("the store does not answer yet", "error", err, "trying_for", openTimeout.String())
 		}
 		select {
 		case <-ctx.Done():
+			return nil, err
+		case <-giveUp:
 			return nil, err
 		case <-time.After(openPause):
 		}

@@ -40,6 +40,7 @@ func unavailable(cause error) error {
 // The codes of the server's errors that matter here, from its error_codes.yml.
 const (
 	authenticationFailed = 18
+	atlasError           = 8000 // what MongoDB Atlas says of credentials it refuses
 	notImplemented       = 238
 	notWritablePrimary   = 10107
 )
@@ -47,7 +48,7 @@ const (
 // isUnavailable reports whether the error leaves open what happened, or trying
 // again may help.
 func isUnavailable(err error) bool {
-	if hasCode(err, authenticationFailed) {
+	if isRefusal(err) {
 		return false // though it comes as the failure of a connection
 	}
 	var server mongo.ServerError
@@ -67,7 +68,8 @@ func isUnavailable(err error) bool {
 // another's reach.
 func isTransient(code int) bool {
 	switch code {
-	case 6, // HostUnreachable
+	case 1, // InternalError: also what FerretDB calls its own shutdown
+		6,     // HostUnreachable
 		7,     // HostNotFound
 		64,    // WriteConcernTimeout
 		89,    // NetworkTimeout
@@ -79,6 +81,7 @@ func isTransient(code int) bool {
 		462,   // IngressRequestRateLimitExceeded
 		9001,  // SocketException
 		10058, // LegacyNotPrimary
+		14031, // OutOfDiskSpace
 		notWritablePrimary,
 		11600, // InterruptedAtShutdown
 		11601, // Interrupted
@@ -88,6 +91,11 @@ func isTransient(code int) bool {
 		return true
 	}
 	return false
+}
+
+// isRefusal reports whether the server refused the credentials.
+func isRefusal(err error) bool {
+	return hasCode(err, authenticationFailed) || hasCode(err, atlasError)
 }
 
 func hasCode(err error, code int) bool {
@@ -101,7 +109,7 @@ func openError(hosts []string, err error) error {
 	switch {
 	case isUnavailable(err):
 		return &domain.Error{Kind: domain.Unavailable, Message: at + " does not answer", Err: oneLine{err}}
-	case hasCode(err, authenticationFailed):
+	case isRefusal(err):
 		return fmt.Errorf("%s refuses the URI's credentials: %w", at, oneLine{err})
 	}
 	return fmt.Errorf("%s: %w", at, oneLine{err})

@@ -26,7 +26,8 @@
 //     [domain.Unavailable]. Methods are one round trip but for those that say so.
 //
 // A document that this package did not write, or not as it is, is an error that
-// names it and the field; it is neither read with values made up nor overwritten.
+// names it and the field; it is never read with values made up. One with a field
+// that is missing or of another type is not overwritten either.
 package mongodb
 
 import (
@@ -70,8 +71,9 @@ type DB struct {
 // Open connects to the database that the URI's path names, else "widgetd", and
 // makes the indexes that it lacks. Any number of servers may do so at once.
 //
-// It returns a [domain.Unavailable] error when the primary does not answer,
-// within three seconds, so that trying again later may work. Any other error is
+// It returns a [domain.Unavailable] error when the primary does not answer
+// within three seconds, or is lost while it makes indexes, for which it has a
+// minute each; trying again later may work. Any other error is
 // there to stay: a URI of no use, refused credentials, a server too old,
 // documents that break a unique index. No error holds the URI's password.
 func Open(ctx context.Context, uri string) (*DB, error) { return open(ctx, uri, nil) }

@@ -30,6 +30,7 @@ func TokenBlacklist(t *testing.T, open func(t *testing.T) ports.TokenBlacklist) 
 		{"AddsRacePurge", blacklist.addsRacePurge},
 		{"EndedContext", blacklist.endedContext},
 		{"ContextEndsDuringAdd", blacklist.contextEndsDuringAdd},
+		{"ContextEndsDuringContains", blacklist.contextEndsDuringContains},
 	} {
 		t.Run(promise.name, func(t *testing.T) { promise.test(blacklist{t, open(t)}) })
 	}
@@ -222,6 +223,16 @@ func (t blacklist) contextEndsDuringAdd() {
 		t.want(true, id(i))
 	}
 	t.wantPurged(contenders)
+}
+
+// contextEndsDuringContains wants the truth or none: a guess would let a
+// logged-out token in.
+func (t blacklist) contextEndsDuringContains() {
+	t.add(token(1, 0))
+	raceContexts(t.T, "Contains", func(ctx context.Context, _ int) error {
+		contains, err := t.store.Contains(ctx, id(1))
+		return truth(err, contains)
+	})
 }
 
 func (t blacklist) add(token domain.BlacklistedToken) {

@@ -225,5 +225,15 @@ func blacklistMutants() []mutant {
 				return except(domain.Unavailable, good.Add(ctx, token))
 			}
 		})},
+		{"GuessesWhenTheContextEnds", []string{"ContextEndsDuringContains"}, brokenBlacklist(func(broken mock, good repo) {
+			broken.ContainsFunc = func(ctx context.Context, id domain.UUID) (bool, error) {
+				if ctx.Err() != nil {
+					return false, domain.Unavailable
+				}
+				gap()
+				contains, err := good.Contains(ctx, id)
+				return contains, except(domain.Unavailable, err)
+			}
+		})},
 	}
 }

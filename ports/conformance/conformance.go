@@ -131,6 +131,18 @@ func raceContexts(t *testing.T, call string, f func(ctx context.Context, i int) 
 	return errs
 }
 
+// errGuess is what a suite makes of a call that succeeds though its answer is not
+// true.
+var errGuess = errors.New("success, with an answer that is not true")
+
+// truth returns err, or errGuess where a call succeeded without the truth.
+func truth(err error, told bool) error {
+	if err == nil && !told {
+		return errGuess
+	}
+	return err
+}
+
 // id returns the n-th of a row of UUIDs that differ in their last bytes only.
 func id(n int) domain.UUID {
 	u := domain.UUID{6: 0x40, 8: 0x80}

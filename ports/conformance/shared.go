@@ -43,12 +43,17 @@ func (s *shared[H]) next() H {
 }
 
 // agreed returns what all handles read. The suites read nothing that a write
-// under way would change, so there is only one answer.
+// under way would change, so there is only one answer. A handle that is
+// Unavailable has none.
 func agreed[H, T any](s *shared[H], read func(H) (T, error)) (T, error) {
 	first, firstErr := read(s.handles[0])
 	for _, handle := range s.handles[1:] {
 		other, err := read(handle)
 		switch {
+		case errors.Is(firstErr, domain.Unavailable):
+			return first, firstErr
+		case errors.Is(err, domain.Unavailable):
+			return other, err
 		case !sameKind(err, firstErr):
 			return first, fmt.Errorf("one handle reads with the outcome %s, another with %s", fmt.Sprint(firstErr), fmt.Sprint(err))
 		case !reflect.DeepEqual(other, first):
@@ -59,12 +64,7 @@ func agreed[H, T any](s *shared[H], read func(H) (T, error)) (T, error) {
 }
 
 func sameKind(one, other error) bool {
-	for _, kind := range []domain.Kind{domain.NotFound, domain.Unavailable} {
-		if errors.Is(one, kind) != errors.Is(other, kind) {
-			return false
-		}
-	}
-	return (one == nil) == (other == nil)
+	return errors.Is(one, domain.NotFound) == errors.Is(other, domain.NotFound) && (one == nil) == (other == nil)
 }
 
 type sharedUsers struct {

@@ -37,6 +37,8 @@ func UserRepository(t *testing.T, open func(t *testing.T) ports.UserRepository) 
 		{"HasAdmin", users.hasAdmin},
 		{"EndedContext", users.endedContext},
 		{"ContextEndsDuringAdd", users.contextEndsDuringAdd},
+		{"ContextEndsDuringRead", users.contextEndsDuringRead},
+		{"ContextEndsDuringSetCredentials", users.contextEndsDuringSetCredentials},
 	} {
 		t.Run(promise.name, func(t *testing.T) { promise.test(users{t, open(t)}) })
 	}
@@ -346,6 +348,45 @@ func (t users) contextEndsDuringAdd() {
 			}
 		}
 		t.wantKept(u)
+	}
+}
+
+// contextEndsDuringRead wants the truth or none.
+func (t users) contextEndsDuringRead() {
+	ada := user(1, "ada@example.com")
+	ada.Admin = true
+	t.add(ada)
+	raceContexts(t.T, "ByPublicID", func(ctx context.Context, _ int) error {
+		got, err := t.store.ByPublicID(ctx, ada.PublicID)
+		return truth(err, got == ada)
+	})
+	raceContexts(t.T, "ByEmail", func(ctx context.Context, _ int) error {
+		got, err := t.store.ByEmail(ctx, ada.Email)
+		return truth(err, got == ada)
+	})
+	raceContexts(t.T, "HasAdmin", func(ctx context.Context, _ int) error {
+		has, err := t.store.HasAdmin(ctx)
+		return truth(err, has)
+	})
+}
+
+// contextEndsDuringSetCredentials wants done what succeeded.
+func (t users) contextEndsDuringSetCredentials() {
+	all := make([]domain.User, contenders)
+	for i := range all {
+		all[i] = user(i+1, fmt.Sprintf("user%d@example.com", i))
+		t.add(all[i])
+	}
+	errs := raceContexts(t.T, "SetCredentials", func(ctx context.Context, i int) error {
+		change := all[i]
+		change.PasswordHash = "changed"
+		return t.store.SetCredentials(ctx, change, all[i].PasswordHash)
+	})
+	for i, u := range all {
+		if errs[i] == nil {
+			u.PasswordHash = "changed"
+			t.wantKept(u)
+		}
 	}
 }
 

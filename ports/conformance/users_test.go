@@ -317,6 +317,25 @@ func userMutants() []mutant {
 				return err
 			}
 		})},
+		{"GuessesWhenTheContextEnds", []string{"ContextEndsDuringRead"}, brokenUsers(func(broken mock, good repo) {
+			broken.ByEmailFunc = func(ctx context.Context, email domain.Email) (domain.User, error) {
+				if ctx.Err() != nil {
+					return domain.User{}, domain.Unavailable
+				}
+				gap()
+				user, err := good.ByEmail(ctx, email)
+				return user, instead(domain.NotFound, domain.Unavailable, err)
+			}
+		})},
+		{"SucceedsWhenTheContextEnds", []string{"ContextEndsDuringSetCredentials"}, brokenUsers(func(broken mock, good repo) {
+			broken.SetCredentialsFunc = func(ctx context.Context, u domain.User, currentHash string) error {
+				if ctx.Err() != nil {
+					return domain.Unavailable
+				}
+				gap()
+				return except(domain.Unavailable, good.SetCredentials(ctx, u, currentHash))
+			}
+		})},
 		{"PassesTheContextsErrorOn", []string{"ContextEndsDuringAdd"}, brokenUsers(func(broken mock, good repo) {
 			broken.AddFunc = func(ctx context.Context, u domain.User) error {
 				if ctx.Err() != nil {

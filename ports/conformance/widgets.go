@@ -43,6 +43,9 @@ func WidgetRepository(t *testing.T, open func(t *testing.T) ports.WidgetReposito
 		{"ItemsAreTheCallers", widgets.itemsAreTheCallers},
 		{"EndedContext", widgets.endedContext},
 		{"ContextEndsDuringAdd", widgets.contextEndsDuringAdd},
+		{"ContextEndsDuringRead", widgets.contextEndsDuringRead},
+		{"ContextEndsDuringUpdate", widgets.contextEndsDuringUpdate},
+		{"ContextEndsDuringDelete", widgets.contextEndsDuringDelete},
 	} {
 		t.Run(promise.name, func(t *testing.T) { promise.test(widgets{t, open(t)}) })
 	}
@@ -354,6 +357,53 @@ func (t widgets) contextEndsDuringAdd() {
 		}
 	}
 	t.wantListInAnyOrder(all)
+}
+
+// contextEndsDuringRead wants the truth or none.
+func (t widgets) contextEndsDuringRead() {
+	w := widget("gear")
+	t.add(w)
+	first := must(domain.ParsePageRequest(domain.DefaultPage, domain.DefaultPerPage))
+	raceContexts(t.T, "ByName", func(ctx context.Context, _ int) error {
+		got, err := t.store.ByName(ctx, w.Name)
+		return truth(err, got == w)
+	})
+	raceContexts(t.T, "List", func(ctx context.Context, _ int) error {
+		page, err := t.store.List(ctx, first)
+		return truth(err, page.TotalItems == 1 && len(page.Items) == 1 && page.Items[0] == w)
+	})
+}
+
+// contextEndsDuringUpdate wants done what succeeded.
+func (t widgets) contextEndsDuringUpdate() {
+	all := numbered(contenders)
+	for _, w := range all {
+		t.add(w)
+	}
+	link := infoURL("https://example.com/changed")
+	errs := raceContexts(t.T, "Update", func(ctx context.Context, i int) error {
+		return t.store.Update(ctx, all[i].Name, link, all[i].Deadline)
+	})
+	for i, w := range all {
+		if got, err := t.store.ByName(t.Context(), w.Name); errs[i] == nil && (err != nil || got.InfoURL != link) {
+			t.Errorf("Update succeeded, but ByName says %v, %v", got.InfoURL, err)
+		}
+	}
+}
+
+// contextEndsDuringDelete wants done what succeeded.
+func (t widgets) contextEndsDuringDelete() {
+	all := numbered(contenders)
+	for _, w := range all {
+		t.add(w)
+	}
+	errs := raceContexts(t.T, "Delete", func(ctx context.Context, i int) error { return t.store.Delete(ctx, all[i].Name) })
+	for i, w := range all {
+		if errs[i] == nil {
+			_, err := t.store.ByName(t.Context(), w.Name)
+			wantKind(t.T, "ByName of a deleted widget", err, domain.NotFound)
+		}
+	}
 }
 
 func (t widgets) add(w domain.Widget) {

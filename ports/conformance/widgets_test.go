@@ -447,6 +447,34 @@ func widgetMutants() []mutant {
 				return err
 			}
 		})},
+		{"GuessesWhenTheContextEnds", []string{"ContextEndsDuringRead"}, brokenWidgets(func(broken mock, good repo) {
+			broken.ListFunc = func(ctx context.Context, request domain.PageRequest) (domain.Page, error) {
+				if ctx.Err() != nil {
+					return domain.Page{}, domain.Unavailable
+				}
+				gap()
+				page, err := good.List(ctx, request)
+				return page, except(domain.Unavailable, err)
+			}
+		})},
+		{"UpdatesWhenTheContextEnds", []string{"ContextEndsDuringUpdate"}, brokenWidgets(func(broken mock, good repo) {
+			broken.UpdateFunc = func(ctx context.Context, name domain.WidgetName, infoURL domain.InfoURL, deadline domain.Deadline) error {
+				if ctx.Err() != nil {
+					return domain.Unavailable
+				}
+				gap()
+				return except(domain.Unavailable, good.Update(ctx, name, infoURL, deadline))
+			}
+		})},
+		{"DeletesWhenTheContextEnds", []string{"ContextEndsDuringDelete"}, brokenWidgets(func(broken mock, good repo) {
+			broken.DeleteFunc = func(ctx context.Context, name domain.WidgetName) error {
+				if ctx.Err() != nil {
+					return domain.Unavailable
+				}
+				gap()
+				return except(domain.Unavailable, good.Delete(ctx, name))
+			}
+		})},
 		{"CountsTheUnavailable", []string{"ContextEndsDuringAdd"}, brokenWidgets(func(broken mock, good repo) {
 			var mu sync.Mutex
 			phantoms := 0

@@ -1,8 +1,6 @@
 // Command ferretdb is a MongoDB server for tests and for trying things: FerretDB
 // on SQLite, in one process, with its data in one folder. Its first and only
-// line of output is the URI to reach it by. It stops on SIGINT and SIGTERM, and
-// when its standard input ends, so that it does not outlive a parent that holds
-// the other end of a pipe.
+// line of output is the URI to reach it by. It stops on SIGINT and SIGTERM.
 //
 // It stands in for a single MongoDB server as far as widgetd can tell. What
 // FerretDB does not do by itself is done in turns.go.
@@ -28,14 +26,17 @@ import (
 func main() {
 	listen := flag.String("listen", "127.0.0.1:0", "`address` to listen on; port 0 picks one")
 	data := flag.String("data", "", "`folder` of the data; one that exists no longer than the program if empty")
+	untilEOF := flag.Bool("until-eof", false, "stop when standard input ends, so as not to outlive the parent at its other end")
 	verbose := flag.Bool("verbose", false, "log what FerretDB does to standard error")
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		stop()
-	}()
+	if *untilEOF {
+		go func() {
+			_, _ = io.Copy(io.Discard, os.Stdin)
+			stop()
+		}()
+	}
 	level := slog.LevelError
 	if *verbose {
 		level = slog.LevelDebug
@@ -74,9 +75,19 @@ func run(ctx context.Context, listen, data string, log *slog.Logger) (err error)
 	}
 	var stopped sync.WaitGroup
 	defer stopped.Wait()
-	stopped.Go(func() { _ = db.Run(ctx) })
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	failed := make(chan error, 1)
+	stopped.Go(func() { failed <- db.Run(ctx) })
 	stopped.Go(func() { (&turns{server: private.Host}).serve(ctx, public) })
 	fmt.Printf("mongodb://%s/\n", public.Addr())
-	<-ctx.Done()
-	return nil
+	select {
+	case <-ctx.Done():
+		return nil
+	case err := <-failed:
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	}
 }

@@ -118,7 +118,7 @@ func (s *Server) start(t testing.TB, address string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.process = exec.CommandContext(context.WithoutCancel(t.Context()), program, "-listen", address, "-data", s.folder)
+	s.process = exec.CommandContext(context.WithoutCancel(t.Context()), program, "-until-eof", "-listen", address, "-data", s.folder)
 	s.process.Stderr = &s.stderr
 	s.stdin, err = s.process.StdinPipe()
 	if err != nil {
