@@ -255,8 +255,12 @@ func (a *App) prepareAdmin(ctx context.Context) error {
 	}
 	found, err := a.adapters.users.HasAdmin(ctx)
 	if err == nil && !found {
-		a.adapters.log.Info("there is no administrator yet: stop the server and run 'widgetd add-user --admin EMAIL', " +
-			"or start it with WIDGETD_ADMIN_EMAIL and WIDGETD_ADMIN_PASSWORD set")
+		addUser := "run 'widgetd add-user --admin EMAIL'"
+		if a.config.MongoDBURI == "" {
+			addUser = "stop the server and " + addUser // the embedded store is one process's
+		}
+		a.adapters.log.Info("there is no administrator yet: " + addUser +
+			", or start it with WIDGETD_ADMIN_EMAIL and WIDGETD_ADMIN_PASSWORD set")
 	}
 	return err
 }
