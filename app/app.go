@@ -94,8 +94,8 @@ func WithLogger(log *slog.Logger) Option {
 // replace all that it is for. A MongoDB that does not answer is tried again for
 // half a minute. The caller closes what New returns.
 func New(ctx context.Context, config Config, options ...Option) (*App, error) {
-	a := prepare(config, options)
-	if err := errors.Join(ctx.Err(), config.check()); err != nil {
+	a, err := prepare(ctx, config, options)
+	if err != nil {
 		return nil, err
 	}
 	if config.MongoDBURI != "" && config.SecretKey == "" && a.adapters.signer == nil {
@@ -115,8 +115,8 @@ func New(ctx context.Context, config Config, options ...Option) (*App, error) {
 // [domain.UserExists]) when the email has an account.
 func AddUser(ctx context.Context, config Config, email domain.Email, password domain.Password, admin bool,
 	options ...Option) (user domain.User, err error) {
-	a := prepare(config, options)
-	if err := errors.Join(ctx.Err(), config.check()); err != nil {
+	a, err := prepare(ctx, config, options)
+	if err != nil {
 		return domain.User{}, err
 	}
 	if err := a.openStore(ctx); err != nil {
@@ -131,8 +131,12 @@ func AddUser(ctx context.Context, config Config, email domain.Email, password do
 	return auth.New(with.users, with.blacklist, with.signer, hasher, with.clock, config.TokenTTL).AddUser(ctx, email, password, admin)
 }
 
-// prepare returns an App with the adapters that the options choose.
-func prepare(config Config, options []Option) *App {
+// prepare checks the config and returns an App with the adapters that the options
+// choose.
+func prepare(ctx context.Context, config Config, options []Option) (*App, error) {
+	if err := errors.Join(ctx.Err(), config.check()); err != nil {
+		return nil, err
+	}
 	a := &App{
 		config:   config,
 		adapters: adapters{clock: systemclock.Clock{}, log: slog.Default()},
@@ -141,7 +145,7 @@ func prepare(config Config, options []Option) *App {
 	for _, option := range options {
 		option(&a.adapters)
 	}
-	return a
+	return a, nil
 }
 
 func (a *App) wire() error {

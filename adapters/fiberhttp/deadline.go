@@ -63,10 +63,9 @@ func readMoment(text string) (at time.Time, ok bool) {
 // thisCentury makes 2069 to 2099 of the years of two digits that package time
 // takes for 1969 to 1999: no deadline lies there.
 func thisCentury(t time.Time, layout string) time.Time {
-	if strings.HasSuffix(layout, "/06") || strings.Contains(layout, "/06 ") {
-		if t.Year() < 2000 {
-			return t.AddDate(100, 0, 0)
-		}
+	twoDigits := strings.HasSuffix(layout, "/06") || strings.Contains(layout, "/06 ")
+	if twoDigits && t.Year() < 2000 {
+		return t.AddDate(100, 0, 0)
 	}
 	return t
 }
