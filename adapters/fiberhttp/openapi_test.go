@@ -28,7 +28,7 @@ func TestDocumentIsTheOneWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want bytes.Buffer
-	if err := json.Indent(&want, text, "", " "); err != nil {
+	if err := json.Indent(&want, bytes.TrimSpace(text), "", " "); err != nil {
 		t.Fatal(err)
 	}
 	want.WriteByte('\n')

@@ -4,6 +4,7 @@ package openapitest
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -125,7 +126,8 @@ func (d *Document) Check(method, target string, response http.Response, body str
 		}
 		check = d.bodyless
 	}
-	request, err := http.NewRequest(method, "http://localhost"+strings.NewReplacer("{", "", "}", "").Replace(template), nil)
+	request, err := http.NewRequestWithContext(context.Background(), method,
+		"http://localhost"+strings.NewReplacer("{", "", "}", "").Replace(template), nil)
 	if err != nil {
 		return err
 	}
