@@ -36,10 +36,12 @@ func (serveCommand) Run(ctx context.Context, settings *settings, std streams) (e
 }
 
 func unlessStopped(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
+	select {
+	case <-ctx.Done():
 		return nil
+	default:
+		return err
 	}
-	return err
 }
 
 func (s *settings) logger(to *os.File) *slog.Logger {
