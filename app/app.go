@@ -131,6 +131,10 @@ func AddUser(ctx context.Context, config Config, email domain.Email, password do
 	return auth.New(with.users, with.blacklist, with.signer, hasher, with.clock, config.TokenTTL).AddUser(ctx, email, password, admin)
 }
 
+// OpenAPI returns the description of the HTTP API: an OpenAPI 3.1 document, as
+// JSON.
+func OpenAPI() []byte { return fiberhttp.OpenAPI() }
+
 // prepare checks the config and returns an App with the adapters that the options
 // choose.
 func prepare(ctx context.Context, config Config, options []Option) (*App, error) {

@@ -15,6 +15,9 @@
 //	limits.go      log-in failures and registrations per client
 //	client.go      the client's address, behind proxies too
 //	listener.go    connections that close well
+//	openapi.yaml   the contract as an OpenAPI document, served as openapi.json
+//	ui.go          the page that shows it
+//	file.go        what is served as it is
 package fiberhttp
 
 import (
@@ -137,6 +140,9 @@ func (s *Server) route() {
 
 	s.fiber.Get("/healthz", s.healthz)
 	s.fiber.Get("/readyz", s.readyz)
+
+	s.routeOpenAPI()
+	s.routeUI()
 
 	v1 := s.fiber.Group(Base, noStore)
 	v1.Post("/auth/register", s.register)

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/widgetd/widgetd/adapters/fiberhttp"
+	"github.com/widgetd/widgetd/adapters/fiberhttp/openapitest"
 	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/ports/fakes"
 )
@@ -48,6 +49,9 @@ var (
 	gear = domain.NewWidget(name("gear"), must(domain.ParseInfoURL("https://example.com/gear?a=1&b=2")),
 		must(domain.NewDeadline(domain.EndOfDay(2027, time.December, 31), start)), admin, start)
 )
+
+// document is what every response is checked against.
+var document = must(openapitest.Parse(fiberhttp.OpenAPI()))
 
 // gearBody is how gear is rendered at start.
 const gearBody = `{"name":"gear","info_url":"https://example.com/gear?a=1&b=2",` +
@@ -250,6 +254,7 @@ type request struct {
 	content      string   // Content-Type, if any
 	body         string
 	raw          string // all of the request as it is sent, in place of the above
+	impossible   bool   // a fake answers what its port never does, so the document does not know of it
 }
 
 func (r request) wire() string {
@@ -389,7 +394,7 @@ func (c *client) do(t testing.TB, r request) response {
 		}
 	}
 	got := response{answer.StatusCode, answer.Header, strings.TrimSuffix(string(body), "\n")}
-	if err := got.check(r); err != nil {
+	if err := errors.Join(got.check(r), got.checkDocumented(r)); err != nil {
 		t.Errorf("%s %s: %v:\n%d %v\n%s", r.method, r.path, err, got.status, got.header, got.body)
 	}
 	return got
@@ -404,19 +409,32 @@ type response struct {
 
 // check returns what is wrong with the response, by the rules for all.
 func (r response) check(to request) error {
-	empty := to.method == "HEAD" || r.status == http.StatusNoContent
+	empty := to.method == "HEAD" || r.status == http.StatusNoContent || 300 <= r.status && r.status < 400
+	page := r.status == http.StatusOK && strings.HasPrefix(to.path, "/api/v1/ui") // the only thing that is no JSON
 	required := map[int]string{401: "WWW-Authenticate", 403: "WWW-Authenticate", 405: "Allow", 429: "Retry-After", 503: "Retry-After"}
 	switch {
 	case r.header.Get("X-Request-Id") == "":
 		return errors.New("no X-Request-Id")
 	case empty && r.body != "":
 		return errors.New("has a body")
-	case !empty && (r.header.Get("Content-Type") != "application/json" || !strings.HasPrefix(r.body, "{") || !json.Valid([]byte(r.body))):
+	case !empty && !page && (r.header.Get("Content-Type") != "application/json" || !strings.HasPrefix(r.body, "{") || !json.Valid([]byte(r.body))):
 		return errors.New("is no JSON object")
 	case required[r.status] != "" && r.header.Get(required[r.status]) == "":
 		return fmt.Errorf("no %s", required[r.status])
 	}
 	return nil
+}
+
+// checkDocumented returns what about the response is not as in the OpenAPI
+// document.
+func (r response) checkDocumented(to request) error {
+	if to.impossible {
+		return nil
+	}
+	line, _, _ := strings.Cut(to.wire(), "\r\n")
+	method, target, _ := strings.Cut(line, " ")
+	target, _, _ = strings.Cut(target, " ")
+	return document.Check(method, target, http.Response{StatusCode: r.status, Header: r.header}, r.body)
 }
 
 // want compares the response with the expected status, body and headers, each as

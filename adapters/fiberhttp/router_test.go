@@ -12,7 +12,12 @@ import (
 
 // routes are the paths of the contract and the methods each takes.
 var routes = map[string][]string{
+	"/":                     {"GET", "HEAD"},
 	"/healthz":              {"GET", "HEAD"},
+	"/api/v1/openapi.json":  {"GET", "HEAD"},
+	"/api/v1/swagger.json":  {"GET", "HEAD"},
+	"/api/v1/ui":            {"GET", "HEAD"},
+	"/api/v1/ui/page.js":    {"GET", "HEAD"},
 	"/readyz":               {"GET", "HEAD"},
 	"/api/v1/auth/register": {"POST"},
 	"/api/v1/auth/login":    {"POST"},

@@ -139,6 +139,15 @@ func interruptible(ctx context.Context, read func() (string, error)) (string, er
 	}
 }
 
+// openAPICommand prints the description of the HTTP API.
+type openAPICommand struct{}
+
+// Run implements the command.
+func (openAPICommand) Run(std streams) error {
+	_, err := std.out.Write(app.OpenAPI())
+	return err
+}
+
 // versionCommand prints what was built, and with what.
 type versionCommand struct{}
 

@@ -10,7 +10,11 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/widgetd/widgetd/adapters/fiberhttp/openapitest"
+	"github.com/widgetd/widgetd/app"
 )
 
 // api is the base path.
@@ -117,14 +121,16 @@ func (r response) check(to request) error {
 	has := func(names ...string) bool {
 		return !slices.ContainsFunc(names, func(name string) bool { return r.header.Get(name) == "" })
 	}
-	switch noBody := r.status == http.StatusNoContent || to.method == http.MethodHead; {
+	noBody := r.status == http.StatusNoContent || to.method == http.MethodHead || 300 <= r.status && r.status < 400
+	page := r.status == http.StatusOK && strings.HasPrefix(to.path, api+"/ui") // the only thing that is no JSON
+	switch {
 	case r.status >= 500 && r.status != http.StatusServiceUnavailable && !to.fault:
 		return errors.New("the server failed")
 	case noBody && r.body != "":
 		return errors.New("a body where there is none")
-	case !noBody && r.header.Get("Content-Type") != "application/json":
+	case !noBody && !page && r.header.Get("Content-Type") != "application/json":
 		return errors.New("not application/json")
-	case !noBody && json.Unmarshal([]byte(r.body), &value) != nil:
+	case !noBody && !page && json.Unmarshal([]byte(r.body), &value) != nil:
 		return errors.New("the body is no JSON")
 	case !has("X-Request-Id"):
 		return errors.New("no request id")
@@ -138,8 +144,17 @@ func (r response) check(to request) error {
 		(r.header.Get("Cache-Control") != "no-store" || r.header.Get("Pragma") != "no-cache"):
 		return errors.New("a token or an account that may be cached")
 	}
-	return nil
+	return document().Check(to.method, to.path, http.Response{StatusCode: r.status, Header: r.header}, strings.TrimSpace(r.body))
 }
+
+// document is what every response is checked against.
+var document = sync.OnceValue(func() *openapitest.Document {
+	document, err := openapitest.Parse(app.OpenAPI())
+	if err != nil {
+		panic(err) // its own tests fail too
+	}
+	return document
+})
 
 // json returns the body, which is one JSON object.
 func (r response) json() map[string]any {

@@ -46,6 +46,7 @@ type cli struct {
 
 	Serve       serveCommand       `cmd:"" default:"1" help:"Run the server (the default)."`
 	AddUser     addUserCommand     `cmd:"" help:"Add an account. The password is asked for, or one line of standard input."`
+	OpenAPI     openAPICommand     `cmd:"" name:"openapi" help:"Print the OpenAPI document of the HTTP API, as JSON."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
 	Healthcheck healthcheckCommand `cmd:"" help:"Exit with 0 when a server on --addr is ready."`
 }

@@ -267,14 +267,14 @@ func collection(t *testing.T, uri, name string) *mongo.Collection {
 	return client.Database(strings.TrimPrefix(at.Path, "/")).Collection(name)
 }
 
-// document is the one that a condition finds, and can be changed by a test.
-type document struct {
+// kept is the document that a condition finds, and can be changed by a test.
+type kept struct {
 	t         *testing.T
 	in        *mongo.Collection
 	condition bson.D
 }
 
-func (d document) read() bson.Raw {
+func (d kept) read() bson.Raw {
 	d.t.Helper()
 	raw, err := d.in.FindOne(d.t.Context(), d.condition).Raw()
 	if err != nil {
@@ -284,7 +284,7 @@ func (d document) read() bson.Raw {
 }
 
 // spoil gives a field another value, or takes it away when that is nil.
-func (d document) spoil(field string, value any) {
+func (d kept) spoil(field string, value any) {
 	d.t.Helper()
 	change := bson.D{{Key: "$set", Value: bson.D{{Key: field, Value: value}}}}
 	if value == nil {
@@ -297,7 +297,7 @@ func (d document) spoil(field string, value any) {
 
 // wantFault checks that a request meets a document it can make nothing of: the
 // log says where and what, the response does not, and the document stays.
-func (s *server) wantFault(r request, odd document, says string) {
+func (s *server) wantFault(r request, odd kept, says string) {
 	odd.t.Helper()
 	before := odd.read()
 	r.fault = true
@@ -337,7 +337,7 @@ func TestWidgetWrittenByAnotherProgramIsNeitherMadeUpNorOverwritten(t *testing.T
 	s := start(t, folder(t), slices.Concat(onMongoDB(uri), asAdmin)...)
 	admin := s.logIn(t, adminEmail, adminPassword)
 	s.do(t, put("/widgets/good", admin, widgetFields())).want(t, 201, "")
-	odd := document{t, collection(t, uri, "widgets"), bson.D{{Key: "name", Value: "odd"}}}
+	odd := kept{t, collection(t, uri, "widgets"), bson.D{{Key: "name", Value: "odd"}}}
 	for field, change := range fieldsWrittenByOthers["widgets"] {
 		s.do(t, put("/widgets/odd", admin, widgetFields())).want(t, 201, "")
 		odd.spoil(field, change.value)
@@ -365,7 +365,7 @@ func TestAccountWrittenByAnotherProgramIsNobodys(t *testing.T) {
 		change := fieldsWrittenByOthers["users"][field]
 		account := fields{"email": string(rune('a'+i)) + "@example.com", "password": userPassword}
 		token := s.register(t, account["email"], account["password"])
-		odd := document{t, collection(t, uri, "users"), bson.D{{Key: "email_key", Value: account["email"]}}}
+		odd := kept{t, collection(t, uri, "users"), bson.D{{Key: "email_key", Value: account["email"]}}}
 		odd.spoil(field, change.value)
 		says := "collection users, _id " + id(odd.read()) + ": the field " + field
 		s.wantFault(post("/auth/login", "", account), odd, says)

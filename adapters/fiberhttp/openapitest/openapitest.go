@@ -1,0 +1,159 @@
+// Package openapitest checks responses against the OpenAPI document, so that the
+// document cannot say anything else than the server does.
+package openapitest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+
+	"github.com/pb33f/libopenapi"
+	validator "github.com/pb33f/libopenapi-validator"
+	"github.com/pb33f/libopenapi-validator/config"
+	v3 "github.com/pb33f/libopenapi/datamodel/high/v3"
+	"github.com/pb33f/libopenapi/orderedmap"
+)
+
+// nowhere is the path of an operation that is added to the document: its
+// responses are those to requests that come to no operation.
+const nowhere = "/nowhere"
+
+// undocumented are the headers that are HTTP's and CORS's, not the API's. Any
+// other that a response has must be in the document.
+var undocumented = []string{
+	"Date", "Content-Type", "Content-Length", "Connection", "Vary",
+	"Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Access-Control-Max-Age",
+	"Access-Control-Allow-Methods", "Access-Control-Allow-Headers",
+}
+
+// Document is an OpenAPI document. It is safe for concurrent use.
+type Document struct {
+	model     *v3.Document
+	templates map[string]*regexp.Regexp // what matches the paths of the document
+	whole     validator.Validator
+	bodyless  validator.Validator
+}
+
+// Parse reads a document, as JSON, and compiles its schemas. It must have the
+// responses BadRequest, NotFound, MethodNotAllowed, ContentTooLarge and
+// HeadersTooLarge among its components.
+func Parse(text []byte) (*Document, error) {
+	text = bytes.Replace(text, []byte(`"paths": {`), []byte(`"paths": {
+		"`+nowhere+`": {"get": {"responses": {
+			"400": {"$ref": "#/components/responses/BadRequest"},
+			"404": {"$ref": "#/components/responses/NotFound"},
+			"405": {"$ref": "#/components/responses/MethodNotAllowed"},
+			"413": {"$ref": "#/components/responses/ContentTooLarge"},
+			"431": {"$ref": "#/components/responses/HeadersTooLarge"}
+		}}},`), 1)
+	document, err := libopenapi.NewDocument(text)
+	if err != nil {
+		return nil, err
+	}
+	built, err := document.BuildV3Model()
+	if err != nil {
+		return nil, err
+	}
+	options := []config.Option{
+		config.WithFormatAssertions(),
+		config.WithStrictMode(),
+		config.WithStrictIgnorePaths("$.body.**"), // the schemas say themselves where they are open
+		config.WithStrictIgnoredHeaders(undocumented...),
+	}
+	d := &Document{
+		model:     &built.Model,
+		templates: map[string]*regexp.Regexp{},
+		whole:     validator.NewValidatorFromV3Model(&built.Model, options...),
+		bodyless:  validator.NewValidatorFromV3Model(&built.Model, append(options, config.WithoutResponseBodyValidation())...),
+	}
+	for template := range built.Model.Paths.PathItems.KeysFromOldest() {
+		d.templates[template] = matching(template)
+	}
+	if _, found := d.templates[nowhere]; !found {
+		return nil, errors.New("the document has no paths")
+	}
+	return d, nil
+}
+
+// matching returns what matches the paths of a template. As in the server, a
+// slash may follow.
+func matching(template string) *regexp.Regexp {
+	parameter := regexp.MustCompile(`\\\{[^}]+\\\}`)
+	return regexp.MustCompile("^" + parameter.ReplaceAllString(regexp.QuoteMeta(template), "[^/]+") + "/?$")
+}
+
+// Operations returns the operations of the document, as in "GET /healthz".
+func (d *Document) Operations() []string {
+	var operations []string
+	for template, item := range d.model.Paths.PathItems.FromOldest() {
+		for method := range item.GetOperations().KeysFromOldest() {
+			if template != nowhere {
+				operations = append(operations, strings.ToUpper(method)+" "+template)
+			}
+		}
+	}
+	return operations
+}
+
+// Check returns what about a response is not as the document has it. The target
+// is what follows the method in the request. A HEAD is answered as a GET is; a
+// response to a request that comes to no operation is an error that all have.
+func (d *Document) Check(method, target string, response http.Response, body string) error {
+	if method == http.MethodOptions && response.StatusCode == http.StatusNoContent {
+		return nil // a preflight, which CORS describes
+	}
+	check := d.whole
+	if method == http.MethodHead {
+		method, check = http.MethodGet, d.bodyless
+	}
+	path, _, _ := strings.Cut(target, "?")
+	if whole, err := url.Parse(path); err == nil && whole.IsAbs() {
+		path = whole.EscapedPath()
+	}
+	template, operation := d.operation(method, path)
+	if operation == nil {
+		method, template = http.MethodGet, nowhere
+	} else if described := operation.Responses.FindResponseByCode(response.StatusCode); described != nil &&
+		orderedmap.Len(described.Content) == 0 {
+		if body != "" {
+			return fmt.Errorf("%s %s: %d has a body, which is not in the document", method, template, response.StatusCode)
+		}
+		check = d.bodyless
+	}
+	request, err := http.NewRequestWithContext(context.Background(), method,
+		"http://localhost"+strings.NewReplacer("{", "", "}", "").Replace(template), nil)
+	if err != nil {
+		return err
+	}
+	response.Body = io.NopCloser(strings.NewReader(body))
+	if ok, found := check.ValidateHttpResponse(request, &response); !ok {
+		var all []error
+		for _, one := range found {
+			all = append(all, fmt.Errorf("%s: %s %v", one.Message, one.Reason, one.SchemaValidationErrors))
+		}
+		return fmt.Errorf("not as in the OpenAPI document: %w", errors.Join(all...))
+	}
+	return nil
+}
+
+// operation returns the operation that a request comes to, if any.
+func (d *Document) operation(method, path string) (template string, operation *v3.Operation) {
+	if method != strings.ToUpper(method) {
+		return "", nil // methods are case-sensitive
+	}
+	for template, pattern := range d.templates {
+		if template == nowhere || !pattern.MatchString(path) {
+			continue
+		}
+		if operation := d.model.Paths.PathItems.GetOrZero(template).GetOperations().GetOrZero(strings.ToLower(method)); operation != nil {
+			return template, operation
+		}
+	}
+	return "", nil
+}
