@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"net/http"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -50,6 +52,69 @@ func TestDocumentHasTheRoutesAndNoOthers(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("the document has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
+}
+
+func TestExamplesAreAsTheDocumentHasThem(t *testing.T) {
+	t.Parallel()
+	var written node
+	if err := json.Unmarshal(fiberhttp.OpenAPI(), &written); err != nil {
+		t.Fatal(err)
+	}
+	tried := 0
+	for _, operation := range document.Operations() {
+		method, path, _ := strings.Cut(operation, " ")
+		for status, response := range written.at("paths", path, strings.ToLower(method), "responses").each() {
+			header := http.Header{}
+			for name, described := range written.follow(response).at("headers").each() {
+				if example, found := written.follow(described)["example"]; found {
+					header.Set(name, fmt.Sprint(example))
+				} else if always, found := written.follow(described).at("schema")["const"]; found {
+					header.Set(name, fmt.Sprint(always))
+				}
+			}
+			header.Set("Content-Type", "application/json")
+			for name, example := range written.follow(response).at("content", "application/json", "examples").each() {
+				body := must(json.Marshal(example["value"]))
+				err := document.Check(method, strings.NewReplacer("{", "", "}", "").Replace(path),
+					http.Response{StatusCode: must(strconv.Atoi(status)), Header: header}, string(body))
+				if err != nil {
+					t.Errorf("%s: %s, %s: %v", operation, status, name, err)
+				}
+				tried++
+			}
+		}
+	}
+	if tried < 50 {
+		t.Errorf("there are %d examples", tried)
+	}
+}
+
+// node is an object of the document.
+type node map[string]any
+
+// at returns the object at that path, or an empty one.
+func (n node) at(path ...string) node {
+	for _, name := range path {
+		n, _ = n[name].(map[string]any)
+	}
+	return n
+}
+
+// each returns the objects in an object.
+func (n node) each() map[string]node {
+	objects := map[string]node{}
+	for name := range n {
+		objects[name] = n.at(name)
+	}
+	return objects
+}
+
+// follow returns what an object of the document n refers to, or else itself.
+func (n node) follow(object node) node {
+	if to, found := object["$ref"].(string); found {
+		return n.at(strings.Split(strings.TrimPrefix(to, "#/"), "/")...)
+	}
+	return object
 }
 
 func TestResponsesThatAreNotDocumentedAreNoticed(t *testing.T) {

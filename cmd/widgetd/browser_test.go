@@ -45,6 +45,8 @@ func TestPersonTriesTheAPIInTheBrowser(t *testing.T) {
 		t.Errorf("with the token: %d %s", got.status, got.body)
 	}
 
+	p.wantToFit(390) // a telephone
+	p.wantToFit(1280)
 	user.fold() // a page that is loaded anew scrolls to what is not
 	p.reload()
 	user = p.unfold("get", "/auth/user")
@@ -189,6 +191,15 @@ func paste(field chromedp.CSS, text string) chromedp.Action[chromedp.Void] {
 			return err
 		}),
 	)
+}
+
+// wantToFit checks that in a window of that width nothing is cut off at its side.
+func (p *tab) wantToFit(width int64) {
+	p.t.Helper()
+	p.do(chromedp.EmulateViewport(width, 900))
+	if got := see(p, chromedp.Evaluate[int64]("document.documentElement.scrollWidth")); got > width {
+		p.t.Errorf("the page is %d wide in a window of %d", got, width)
+	}
 }
 
 // operation is the box of an operation on the page.

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/widgetd/widgetd/app"
 )
 
 // settings are the settings that have a flag: their variable, and values that
@@ -45,7 +47,7 @@ func TestHelpShowsEveryFlagWithItsVariable(t *testing.T) {
 			t.Errorf("%s is not shown with %s: %q", flag, setting.variable, shown)
 		}
 	}
-	for _, word := range []string{"WIDGETD_SECRET_KEY", "WIDGETD_ADMIN_EMAIL", "WIDGETD_ADMIN_PASSWORD", "serve", "add-user", "version", "healthcheck"} {
+	for _, word := range []string{"WIDGETD_SECRET_KEY", "WIDGETD_ADMIN_EMAIL", "WIDGETD_ADMIN_PASSWORD", "serve", "add-user", "openapi", "version", "healthcheck"} {
 		if !strings.Contains(text, word) {
 			t.Errorf("no word of %s", word)
 		}
@@ -133,6 +135,13 @@ func TestVersionIsPrinted(t *testing.T) {
 		t.Errorf("exit code %d, %q", got.code, got.stderr)
 	}
 	wantMatch(t, got.stdout, `^widgetd \S+ go1\.\S+ \w+/\w+\n$`)
+}
+
+func TestDocumentIsPrinted(t *testing.T) {
+	t.Parallel()
+	if got := run(t, "", "openapi"); got != (outcome{stdout: string(app.OpenAPI())}) {
+		t.Errorf("exit code %d, %d bytes, %q", got.code, len(got.stdout), got.stderr)
+	}
 }
 
 func TestHealthcheckTellsWhetherAServerIsReady(t *testing.T) {
