@@ -68,12 +68,16 @@ func blacklistMutants() []mutant {
 			}
 		})},
 		{"VisibleLate", []string{"Contains", "ConcurrentAdds"}, brokenBlacklist(func(broken mock, good repo) {
+			var unread sync.Map
 			broken.AddFunc = func(ctx context.Context, token domain.BlacklistedToken) error {
-				go func() {
-					gap()
-					_ = good.Add(context.WithoutCancel(ctx), token)
-				}()
-				return nil
+				unread.Store(token.ID, nil)
+				return good.Add(ctx, token)
+			}
+			broken.ContainsFunc = func(ctx context.Context, id domain.UUID) (bool, error) {
+				if _, first := unread.LoadAndDelete(id); first {
+					return false, nil
+				}
+				return good.Contains(ctx, id)
 			}
 		})},
 

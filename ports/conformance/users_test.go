@@ -91,13 +91,13 @@ func userMutants() []mutant {
 			})
 		})},
 		{"VisibleLate", []string{"KeepsEveryField", "ConcurrentAdds"}, brokenUsers(func(broken mock, good repo) {
-			var since sync.Map
+			var unread sync.Map
 			broken.AddFunc = func(ctx context.Context, u domain.User) error {
-				since.LoadOrStore(u.Email.Key(), time.Now().Add(5*time.Millisecond))
+				unread.Store(u.Email.Key(), nil)
 				return good.Add(ctx, u)
 			}
 			broken.ByEmailFunc = func(ctx context.Context, email domain.Email) (domain.User, error) {
-				if visible, ok := since.Load(email.Key()); ok && time.Now().Before(visible.(time.Time)) {
+				if _, first := unread.LoadAndDelete(email.Key()); first {
 					return domain.User{}, domain.NotFound
 				}
 				return good.ByEmail(ctx, email)

@@ -173,13 +173,13 @@ func widgetMutants() []mutant {
 			}
 		})},
 		{"VisibleLate", []string{"KeepsEveryField", "ConcurrentAdds"}, brokenWidgets(func(broken mock, good repo) {
-			var since sync.Map
+			var unread sync.Map
 			broken.AddFunc = func(ctx context.Context, w domain.Widget) error {
-				since.LoadOrStore(w.Name, time.Now().Add(5*time.Millisecond))
+				unread.Store(w.Name, nil)
 				return good.Add(ctx, w)
 			}
 			broken.ByNameFunc = func(ctx context.Context, name domain.WidgetName) (domain.Widget, error) {
-				if visible, ok := since.Load(name); ok && time.Now().Before(visible.(time.Time)) {
+				if _, first := unread.LoadAndDelete(name); first {
 					return domain.Widget{}, domain.NotFound
 				}
 				return good.ByName(ctx, name)
