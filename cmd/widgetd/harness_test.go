@@ -252,7 +252,8 @@ func (s *server) send(r request) (response, error) {
 		return response{}, err
 	}
 	got, err := s.receive(r, res)
-	if took := time.Since(began); got.status == http.StatusServiceUnavailable && took > 5*time.Second {
+	const soon = 5*time.Second + time.Second // that a busy machine may take before the server sees the request
+	if took := time.Since(began); got.status == http.StatusServiceUnavailable && took > soon {
 		s.t.Errorf("%s %s is told that the service is unavailable after %v", r.method, r.path, took)
 	}
 	return got, err
