@@ -8,15 +8,19 @@
 //
 // No more hashes are worked on at once than there are cores (GOMAXPROCS), which
 // bounds the memory too: each takes [Params.MemoryKiB], and the garbage collector
-// may be as much behind. The others wait, first come, first served.
+// may be as much behind. The others wait, first come, first served, as long as no
+// more than [MaxWaiting] do for each core; who comes then is told at once that it
+// is too much.
 package argon2id
 
 import (
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"runtime"
+	"sync/atomic"
 
 	"golang.org/x/crypto/argon2"
 
@@ -30,11 +34,26 @@ const (
 	keyBytes  = 32
 )
 
+// MaxWaiting is how many hashes may wait for each that is worked on: about a
+// second's work with [DefaultParams] where a core needs 30 ms for one, so that
+// who is let into the queue is served while somebody still waits for the answer.
+const MaxWaiting = 32
+
 // Hasher makes and checks password hashes. It is safe for concurrent use.
 type Hasher struct {
 	params Params
 	slots  chan struct{} // holds one element for every hash being worked on
 	derive func(password, salt []byte, time, memory uint32, threads uint8, keyLen uint32) []byte
+
+	waiting atomic.Int64
+	refused atomic.Uint64
+}
+
+// Load is how busy a hasher is.
+type Load struct {
+	Working int    // hashes being worked on
+	Waiting int    // for their turn
+	Refused uint64 // since the start, because too many waited
 }
 
 var _ ports.PasswordHasher = (*Hasher)(nil)
@@ -52,9 +71,14 @@ func New(params Params) (*Hasher, error) {
 	}, nil
 }
 
+// Load returns how busy the hasher is at this moment.
+func (h *Hasher) Load() Load {
+	return Load{Working: len(h.slots), Waiting: int(h.waiting.Load()), Refused: h.refused.Load()}
+}
+
 // Hash implements [ports.PasswordHasher]. The salt is random. The error is
-// [domain.Unavailable] when ctx ends before it is this hash's turn; work that has
-// begun is finished.
+// [domain.Unavailable] at once when too many wait, and when ctx ends before it is
+// this hash's turn; work that has begun is finished.
 func (h *Hasher) Hash(ctx context.Context, password domain.Password) (string, error) {
 	r := record{params: h.params, salt: make([]byte, saltBytes)}
 	rand.Read(r.salt) // never fails
@@ -67,9 +91,8 @@ func (h *Hasher) Hash(ctx context.Context, password domain.Password) (string, er
 
 // Verify implements [ports.PasswordHasher]. Any bcrypt hash is outdated, and so
 // is one of other parameters or lengths than Hash would use today. The error is
-// [domain.Unavailable] when ctx ends before it is this hash's turn, and a fault
-// when the hash is damaged, of another algorithm, or asks for more work than
-// [Params] allows.
+// [domain.Unavailable] when Hash's would be, and a fault when the hash is damaged,
+// of another algorithm, or asks for more work than [Params] allows.
 //
 // bcrypt sees only the first 72 bytes of a password: an account with such a hash
 // is open to whatever begins with them, and the password that its owner then
@@ -110,18 +133,38 @@ func (h *Hasher) key(ctx context.Context, password domain.Password, r record, le
 }
 
 // inTurn does the work once there is a free slot, or returns an Unavailable error
-// when ctx ends before.
+// when too many wait for one, or ctx ends before.
 func (h *Hasher) inTurn(ctx context.Context, work func()) error {
 	// With a free slot as well, select would choose at random.
 	if err := ctx.Err(); err != nil {
 		return &domain.Error{Kind: domain.Unavailable, Err: err}
 	}
-	select {
-	case h.slots <- struct{}{}:
-	case <-ctx.Done():
-		return &domain.Error{Kind: domain.Unavailable, Err: ctx.Err()}
+	if err := h.takeSlot(ctx); err != nil {
+		return &domain.Error{Kind: domain.Unavailable, Err: err}
 	}
 	defer func() { <-h.slots }()
 	work()
 	return nil
+}
+
+// errTooMany is the cause of an Unavailable error for who finds the queue full.
+var errTooMany = errors.New("too many password hashes at once")
+
+func (h *Hasher) takeSlot(ctx context.Context) error {
+	select {
+	case h.slots <- struct{}{}:
+		return nil
+	default:
+	}
+	defer h.waiting.Add(-1)
+	if h.waiting.Add(1) > int64(MaxWaiting*cap(h.slots)) {
+		h.refused.Add(1)
+		return errTooMany
+	}
+	select {
+	case h.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

@@ -102,6 +102,57 @@ func TestNoMoreAtOnceThanCores(t *testing.T) {
 	})
 }
 
+func TestQueueIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hasher := newHasher(t)
+		slots := cap(hasher.slots)
+		proceed := make(chan struct{})
+		hasher.derive = func(_, _ []byte, _, _ uint32, _ uint8, keyLen uint32) []byte {
+			<-proceed
+			return make([]byte, keyLen)
+		}
+		password, hash := secret(t), record{params: hasher.params, salt: make([]byte, saltBytes), key: make([]byte, keyBytes)}.String()
+		results := make(chan error, 2*MaxWaiting*slots)
+		for range slots * (1 + MaxWaiting) {
+			go func() { results <- ask(hasher, password) }()
+		}
+		synctest.Wait()
+		wantLoad(t, hasher, Load{Working: slots, Waiting: slots * MaxWaiting})
+
+		var refused uint64
+		for name, call := range calls(hasher, password, hash) {
+			wantUnavailable(t, name, call(t.Context()), errTooMany)
+			refused++
+		}
+		wantLoad(t, hasher, Load{Working: slots, Waiting: slots * MaxWaiting, Refused: refused})
+
+		proceed <- struct{}{} // one is done, so there is room for one
+		synctest.Wait()
+		go func() { results <- ask(hasher, password) }()
+		synctest.Wait()
+		wantUnavailable(t, "Hash", ask(hasher, password), errTooMany)
+		close(proceed)
+		for range slots*(1+MaxWaiting) + 1 {
+			if err := <-results; err != nil {
+				t.Errorf("who was let in is told %v", err)
+			}
+		}
+		wantLoad(t, hasher, Load{Refused: refused + 1})
+	})
+}
+
+func ask(hasher *Hasher, password domain.Password) error {
+	_, err := hasher.Hash(context.Background(), password)
+	return err
+}
+
+func wantLoad(t *testing.T, hasher *Hasher, want Load) {
+	t.Helper()
+	if got := hasher.Load(); got != want {
+		t.Errorf("the load is %+v, want %+v", got, want)
+	}
+}
+
 func TestGivingUpWaiting(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		hasher := newHasher(t)

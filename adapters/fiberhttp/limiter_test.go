@@ -4,8 +4,10 @@ import (
 	"errors"
 	"strconv"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/ports/fakes"
 )
 
@@ -34,4 +36,38 @@ func TestLimiterRemembersNoMoreThanItsMaximumOfKeys(t *testing.T) {
 	if err := fail("0"); err != nil {
 		t.Errorf("the first key is remembered: %v", err)
 	}
+}
+
+func TestFewWaitForAttemptsThatAreOpen(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := newLimiter(1, time.Hour, &fakes.ClockMock{NowFunc: func() time.Time { return noon }})
+		open, err := l.begin(t.Context(), limitKey{}, "too many")
+		if err != nil {
+			t.Fatal(err)
+		}
+		results := make(chan error, maxLimitWaiters)
+		for range maxLimitWaiters {
+			go func() {
+				attempt, err := l.begin(t.Context(), limitKey{}, "too many")
+				attempt.settle(false)
+				results <- err
+			}()
+		}
+		synctest.Wait()
+		if _, err := l.begin(t.Context(), limitKey{}, "too many"); !errors.Is(err, domain.Unavailable) {
+			t.Errorf("one more than may wait is told %v", err)
+		}
+		if attempt, err := l.begin(t.Context(), limitKey{email: "another"}, "too many"); err != nil {
+			t.Errorf("another key is told %v", err)
+		} else {
+			attempt.settle(false)
+		}
+		open.settle(false)
+		for range maxLimitWaiters {
+			if err := <-results; err != nil {
+				t.Errorf("one who waited is told %v", err)
+			}
+		}
+	})
 }

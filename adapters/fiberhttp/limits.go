@@ -2,12 +2,14 @@ package fiberhttp
 
 import (
 	"context"
+	"errors"
 	"net/netip"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
+	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/ports"
 )
 
@@ -24,6 +26,10 @@ type limiter struct {
 
 const maxLimitKeys = 50_000
 
+// maxLimitWaiters is how many attempts may wait until those before them, of the
+// same key, turn out not to count.
+const maxLimitWaiters = 64
+
 // limitKey tells what is counted apart. Registrations have no email.
 type limitKey struct {
 	client netip.Prefix
@@ -33,6 +39,7 @@ type limitKey struct {
 type count struct {
 	events  int
 	open    int           // attempts of which it is not known yet whether they count
+	waiting int           // for an open one to be settled
 	settled chan struct{} // closed when that is known of one
 	ends    time.Time     // of the window that began with the first event
 }
@@ -62,7 +69,8 @@ func newLimiter(limit int, window time.Duration, clock ports.Clock) *limiter {
 // begin lets an attempt through, or returns a limitError with that message.
 // Events and open attempts together are never more than the limit, so that many
 // at once are no more than one after the other: where only open ones stand in
-// the way, it waits for one to be settled.
+// the way, it waits for one to be settled, unless too many wait already, which is
+// an Unavailable error.
 func (l *limiter) begin(ctx context.Context, key limitKey, message string) (attempt, error) {
 	if l.max == 0 {
 		return attempt{}, nil
@@ -93,12 +101,18 @@ func (l *limiter) tryBegin(key limitKey, message string) (attempt, <-chan struct
 	switch {
 	case counted.events >= l.max:
 		return attempt{}, nil, &limitError{message: message, wait: counted.ends.Sub(now)}
+	case counted.events+counted.open >= l.max && counted.waiting >= maxLimitWaiters:
+		return attempt{}, nil, &domain.Error{Kind: domain.Unavailable, Err: errTooManyWait}
 	case counted.events+counted.open >= l.max:
+		counted.waiting++
 		return attempt{}, counted.settled, nil
 	}
 	counted.open++
 	return attempt{limiter: l, count: counted}, nil, nil
 }
+
+// errTooManyWait is the cause of an Unavailable error.
+var errTooManyWait = errors.New("too many attempts for one client wait already")
 
 // settle says whether the attempt was an event that counts.
 func (a attempt) settle(counts bool) {
@@ -114,6 +128,7 @@ func (a attempt) settle(counts bool) {
 		}
 		a.count.events++
 	}
+	a.count.waiting = 0 // they all look again
 	close(a.count.settled)
 	a.count.settled = make(chan struct{})
 }
