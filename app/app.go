@@ -287,7 +287,7 @@ func (a *App) purge(ctx context.Context) {
 	ticker := time.NewTicker(purgeInterval)
 	defer ticker.Stop()
 	for {
-		forgotten, err := a.adapters.blacklist.Purge(ctx, a.adapters.clock.Now())
+		forgotten, err := a.Auth.Purge(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return

@@ -324,11 +324,11 @@ func (t *trouble) inBlacklist(blacklist ports.TokenBlacklist) ports.TokenBlackli
 		AddFunc: func(ctx context.Context, token domain.BlacklistedToken) error {
 			return orElse(t.meet(ctx), func() error { return blacklist.Add(ctx, token) })
 		},
-		ContainsFunc: func(ctx context.Context, id domain.UUID) (bool, error) {
+		ContainsFunc: func(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
 			if err := t.meet(ctx); err != nil {
 				return false, err
 			}
-			return blacklist.Contains(ctx, id)
+			return blacklist.Contains(ctx, token)
 		},
 		PurgeFunc: blacklist.Purge,
 	}

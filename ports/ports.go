@@ -115,19 +115,23 @@ type WidgetRepository interface {
 	Delete(ctx context.Context, name domain.WidgetName) error
 }
 
-// TokenBlacklist remembers logged-out tokens until they have expired.
+// TokenBlacklist remembers logged-out tokens for ever: one by one until they have
+// expired, and then, because clocks can jump back, by the latest expiry of those
+// that it forgot.
 type TokenBlacklist interface {
 	// Add remembers a token. When it returns nil that is durable, and Contains
 	// is true from then on for every handle of the store. Adding one again
 	// changes nothing and is no error.
 	Add(ctx context.Context, token domain.BlacklistedToken) error
 
-	// Contains reports whether the token with that id (its jti) is remembered.
-	// It never guesses: what can't be read is an Unavailable error.
-	Contains(ctx context.Context, id domain.UUID) (bool, error)
+	// Contains reports whether the token is remembered by its id (the jti), or
+	// expires no later than a token that Purge forgot, and so may be one of
+	// those. It never guesses: what can't be read is an Unavailable error.
+	Contains(ctx context.Context, token domain.BlacklistedToken) (bool, error)
 
-	// Purge forgets tokens that had expired by now, keeps every other, and
-	// returns how many it forgot.
+	// Purge forgets the ids of tokens that had expired by now, keeps every
+	// other, and returns how many it forgot. The latest expiry among those it
+	// keeps for ever, as durably as Add keeps a token, and before it forgets.
 	Purge(ctx context.Context, now time.Time) (int, error)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"math"
 	"sync"
 	"time"
 
@@ -22,18 +23,25 @@ const maxPurge = 1000
 // This process owns the file, so all of them are in memory as well, where
 // Contains finds them without touching the disk. Memory follows the disk: a
 // token is there after it is durable and until its removal is.
+//
+// A key without an id is a mark: every token that expires no later may be one
+// that was forgotten. There is none before the first purge, and the latest counts.
 type Blacklist struct {
 	*store
 	mu       sync.RWMutex
 	expiries map[domain.UUID]int64 // Unix seconds by jti
+	mark     int64                 // Unix seconds
 }
+
+// noMark is earlier than every expiry.
+const noMark = math.MinInt64
 
 var _ ports.TokenBlacklist = (*Blacklist)(nil)
 
 // Add implements [ports.TokenBlacklist]. A token that is added with different
 // expiries is remembered until the latest.
 func (b *Blacklist) Add(ctx context.Context, token domain.BlacklistedToken) error {
-	expiry, kept, err := b.lookUp(ctx, token.ID)
+	expiry, kept, err := b.lookUp(ctx, token)
 	if err != nil {
 		return err
 	}
@@ -46,27 +54,21 @@ func (b *Blacklist) Add(ctx context.Context, token domain.BlacklistedToken) erro
 }
 
 // Contains implements [ports.TokenBlacklist].
-func (b *Blacklist) Contains(ctx context.Context, id domain.UUID) (bool, error) {
-	_, kept, err := b.lookUp(ctx, id)
+func (b *Blacklist) Contains(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
+	_, kept, err := b.lookUp(ctx, token)
 	return kept, err
 }
 
 // Purge implements [ports.TokenBlacklist].
 func (b *Blacklist) Purge(ctx context.Context, now time.Time) (forgotten int, err error) {
 	for {
-		expired, err := b.expired(ctx, now)
+		expired, marks, err := b.expired(ctx, now)
 		if err != nil || len(expired) == 0 {
 			return forgotten, err
 		}
 		n := 0
-		err = b.update(ctx, func(tx *bbolt.Tx) error {
-			for _, token := range expired {
-				if err := blacklistTable.delete(tx, tokenKey(token)); err != nil {
-					return err
-				}
-			}
-			return nil
-		}, func() { n = b.forget(expired) })
+		err = b.update(ctx, func(tx *bbolt.Tx) error { return replaceByMark(tx, expired, marks) },
+			func() { n = b.forget(expired) })
 		if err != nil {
 			return forgotten, err
 		}
@@ -74,39 +76,70 @@ func (b *Blacklist) Purge(ctx context.Context, now time.Time) (forgotten int, er
 	}
 }
 
-// expired returns the maxPurge tokens that expired first, or all that had by now.
-func (b *Blacklist) expired(ctx context.Context, now time.Time) (tokens []domain.BlacklistedToken, err error) {
+// expired returns the maxPurge tokens that expired first, or all that had by now,
+// and the marks before them.
+func (b *Blacklist) expired(ctx context.Context, now time.Time) (tokens []domain.BlacklistedToken, marks []time.Time, err error) {
 	err = b.view(ctx, func(tx *bbolt.Tx) error {
 		cursor := blacklistTable.in(tx).Cursor()
 		for key, value := cursor.First(); key != nil && len(tokens) < maxPurge; key, value = cursor.Next() {
-			token, err := readToken(key, value)
-			if err != nil {
+			token, isMark, err := readToken(key, value)
+			switch {
+			case err != nil:
 				return err
-			}
-			if !token.ForgettableAt(now) {
+			case !token.ForgettableAt(now):
 				return nil
+			case isMark:
+				marks = append(marks, token.ExpiresAt)
+			default:
+				tokens = append(tokens, token)
 			}
-			tokens = append(tokens, token)
 		}
 		return nil
 	})
-	return tokens, err
+	return tokens, marks, err
+}
+
+// replaceByMark takes tokens and marks, all in order of expiry, off the disk and
+// puts one mark in their place.
+func replaceByMark(tx *bbolt.Tx, tokens []domain.BlacklistedToken, marks []time.Time) error {
+	latest := tokens[len(tokens)-1].ExpiresAt
+	for _, mark := range marks {
+		if err := blacklistTable.delete(tx, markKey(mark)); err != nil {
+			return err
+		}
+		if mark.After(latest) {
+			latest = mark
+		}
+	}
+	for _, token := range tokens {
+		if err := blacklistTable.delete(tx, tokenKey(token)); err != nil {
+			return err
+		}
+	}
+	return blacklistTable.put(tx, markKey(latest), nil)
 }
 
 // load reads what the file remembers.
 func (b *Blacklist) load() error {
 	return b.view(context.Background(), func(tx *bbolt.Tx) error {
 		return blacklistTable.in(tx).ForEach(func(key, value []byte) error {
-			token, err := readToken(key, value)
-			if err == nil {
+			token, isMark, err := readToken(key, value)
+			switch {
+			case err != nil:
+				return err
+			case isMark:
+				b.mark = max(b.mark, token.ExpiresAt.Unix())
+			default:
 				b.remember(token)
 			}
-			return err
+			return nil
 		})
 	})
 }
 
-func (b *Blacklist) lookUp(ctx context.Context, id domain.UUID) (expiry int64, kept bool, err error) {
+// lookUp reports whether the token is remembered, and until when: as a forgotten
+// one, until the mark.
+func (b *Blacklist) lookUp(ctx context.Context, token domain.BlacklistedToken) (expiry int64, kept bool, err error) {
 	if err := ctx.Err(); err != nil {
 		return 0, false, unavailable(err)
 	}
@@ -115,7 +148,10 @@ func (b *Blacklist) lookUp(ctx context.Context, id domain.UUID) (expiry int64, k
 	}
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	expiry, kept = b.expiries[id]
+	expiry, kept = b.expiries[token.ID]
+	if !kept && token.ExpiresAt.Unix() <= b.mark {
+		return b.mark, true, nil
+	}
 	return expiry, kept, nil
 }
 
@@ -135,6 +171,7 @@ func (b *Blacklist) forget(tokens []domain.BlacklistedToken) (n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, token := range tokens {
+		b.mark = max(b.mark, token.ExpiresAt.Unix())
 		if expiry, kept := b.expiries[token.ID]; kept && expiry == token.ExpiresAt.Unix() {
 			delete(b.expiries, token.ID)
 			n++
@@ -150,17 +187,28 @@ const expirySign = 1 << 63
 // tokenKey begins with the expiry, so that a purge finds the expired tokens
 // first and need not see the others.
 func tokenKey(token domain.BlacklistedToken) []byte {
-	expiry := uint64(token.ExpiresAt.Unix()) ^ expirySign //nolint:gosec // the sign is expirySign's business
-	return append(number(expiry), token.ID[:]...)
+	return append(markKey(token.ExpiresAt), token.ID[:]...)
 }
 
-func readToken(key, value []byte) (domain.BlacklistedToken, error) {
+func markKey(expiry time.Time) []byte {
+	return number(uint64(expiry.Unix()) ^ expirySign) //nolint:gosec // the sign is expirySign's business
+}
+
+// readToken reads what tokenKey made, or markKey: then all that is known is the
+// expiry.
+func readToken(key, value []byte) (token domain.BlacklistedToken, isMark bool, err error) {
 	if _, err := blacklistTable.unseal(key, value); err != nil {
-		return domain.BlacklistedToken{}, err
+		return domain.BlacklistedToken{}, false, err
 	}
-	if len(key) != 8+len(domain.UUID{}) {
-		return domain.BlacklistedToken{}, blacklistTable.damaged(key, errors.New("it is no token"))
+	switch len(key) - 8 {
+	case 0:
+		isMark = true
+	case len(token.ID):
+		token.ID = domain.UUID(key[8:])
+	default:
+		return domain.BlacklistedToken{}, false, blacklistTable.damaged(key, errors.New("it is no token"))
 	}
-	expiry := int64(binary.BigEndian.Uint64(key) ^ expirySign) //nolint:gosec // as in tokenKey
-	return domain.BlacklistedToken{ID: domain.UUID(key[8:]), ExpiresAt: time.Unix(expiry, 0).UTC()}, nil
+	expiry := int64(binary.BigEndian.Uint64(key) ^ expirySign) //nolint:gosec // as in markKey
+	token.ExpiresAt = time.Unix(expiry, 0).UTC()
+	return token, isMark, nil
 }

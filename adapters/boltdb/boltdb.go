@@ -55,7 +55,7 @@ func Open(dir string) (*DB, error) {
 	db := &DB{
 		Users:     &Users{s},
 		Widgets:   &Widgets{s},
-		Blacklist: &Blacklist{store: s, expiries: map[domain.UUID]int64{}},
+		Blacklist: &Blacklist{store: s, expiries: map[domain.UUID]int64{}, mark: noMark},
 		close:     sync.OnceValue(s.close),
 	}
 	if err := db.Blacklist.load(); err != nil {

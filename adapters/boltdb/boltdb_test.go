@@ -124,8 +124,8 @@ func TestReopenFindsEverything(t *testing.T) {
 	if want := []domain.Widget{kept, changed}; !slices.Equal(page.Items, want) {
 		t.Errorf("List returned %v, want %v", page.Items, want)
 	}
-	for token, want := range map[domain.BlacklistedToken]bool{valid: true, expired: false} {
-		got, err := db.Blacklist.Contains(ctx, token.ID)
+	for token, want := range map[domain.BlacklistedToken]bool{valid: true, expired: true, token(9, time.Hour): false} {
+		got, err := db.Blacklist.Contains(ctx, token)
 		noError(t, err)
 		equal(t, "Contains", got, want)
 	}
@@ -233,7 +233,7 @@ func everyMethod(ctx context.Context, db *boltdb.DB) map[string]error {
 	_, errs["Users.HasAdmin"] = db.Users.HasAdmin(ctx)
 	_, errs["Widgets.ByName"] = db.Widgets.ByName(ctx, w.Name)
 	_, errs["Widgets.List"] = db.Widgets.List(ctx, must(domain.ParsePageRequest("1", "5")))
-	_, errs["Blacklist.Contains"] = db.Blacklist.Contains(ctx, token(1, time.Hour).ID)
+	_, errs["Blacklist.Contains"] = db.Blacklist.Contains(ctx, token(1, time.Hour))
 	_, errs["Blacklist.Purge"] = db.Blacklist.Purge(ctx, noon())
 	return errs
 }

@@ -86,13 +86,17 @@ func wantAsSaid(t *testing.T, db *boltdb.DB, subject, verb string) {
 			equal(t, subject, got, user(n))
 		}
 	case "token":
-		blacklisted, err := db.Blacklist.Contains(t.Context(), id(n))
+		life := time.Hour
+		if verb == "expired" {
+			life = -time.Hour
+		}
+		blacklisted, err := db.Blacklist.Contains(t.Context(), token(n, life))
 		noError(t, err)
 		found = blacklisted
 	default:
 		return
 	}
-	if verb == "added" && !found || verb == "deleted" && found {
+	if (verb == "added" || verb == "expired") && !found || verb == "deleted" && found {
 		t.Errorf("%s was %s before the crash, found after it: %t", subject, verb, found)
 	}
 }

@@ -63,6 +63,19 @@ func (db *DB) each(ctx context.Context, n int, run func(*bbolt.Tx, int) error) e
 	return nil
 }
 
+// Marks returns how many marks of the purge are in the file.
+func (db *DB) Marks() (n int) {
+	_ = db.Users.bolt.View(func(tx *bbolt.Tx) error {
+		return blacklistTable.in(tx).ForEach(func(key, value []byte) error {
+			if _, isMark, err := readToken(key, value); err == nil && isMark {
+				n++
+			}
+			return nil
+		})
+	})
+	return n
+}
+
 // Check returns an error unless the tables, and what is in memory, agree.
 func (db *DB) Check() error {
 	return db.Users.view(context.Background(), func(tx *bbolt.Tx) error {
@@ -172,12 +185,18 @@ func checkCounts(tx *bbolt.Tx) error {
 func (b *Blacklist) check(tx *bbolt.Tx) error {
 	kept := map[domain.UUID]bool{}
 	err := blacklistTable.in(tx).ForEach(func(key, value []byte) error {
-		token, err := readToken(key, value)
+		token, isMark, err := readToken(key, value)
+		if err != nil || isMark {
+			if token.ExpiresAt.Unix() > b.mark {
+				return fmt.Errorf("the mark %s is not in memory", token.ExpiresAt)
+			}
+			return err
+		}
 		kept[token.ID] = true
-		if expiry, found := b.expiries[token.ID]; err == nil && (!found || expiry < token.ExpiresAt.Unix()) {
+		if expiry, found := b.expiries[token.ID]; !found || expiry < token.ExpiresAt.Unix() {
 			return fmt.Errorf("the token %s is not in memory", token.ID)
 		}
-		return err
+		return nil
 	})
 	if err == nil && len(kept) != len(b.expiries) {
 		return fmt.Errorf("%d tokens are in memory, %d on disk", len(b.expiries), len(kept))

@@ -24,7 +24,7 @@ const (
 	widgetTable    table = "widgets"   // sequence number (8 bytes), in creation order → widgetRecord
 	nameTable      table = "names"     // widget name → sequence number
 	countTable     table = "counts"    // how many widgets there are where; see counts.go
-	blacklistTable table = "blacklist" // expiry (8 bytes), jti (16 bytes) → nothing
+	blacklistTable table = "blacklist" // expiry (8 bytes), jti (16 bytes) → nothing; an expiry alone is a mark, see blacklist.go
 )
 
 // The format of the file this program reads and writes.

@@ -12,8 +12,9 @@ import (
 
 // Blacklist remembers logged-out tokens. Make one with [NewBlacklist].
 type Blacklist struct {
-	mu   sync.RWMutex
-	byID map[domain.UUID]domain.BlacklistedToken
+	mu        sync.RWMutex
+	byID      map[domain.UUID]domain.BlacklistedToken
+	forgotten time.Time // the latest expiry of a token that was forgotten
 }
 
 var _ ports.TokenBlacklist = (*Blacklist)(nil)
@@ -35,14 +36,14 @@ func (s *Blacklist) Add(ctx context.Context, token domain.BlacklistedToken) erro
 }
 
 // Contains implements [ports.TokenBlacklist].
-func (s *Blacklist) Contains(ctx context.Context, id domain.UUID) (bool, error) {
+func (s *Blacklist) Contains(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
 	if err := ended(ctx); err != nil {
 		return false, err
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	_, ok := s.byID[id]
-	return ok, nil
+	_, ok := s.byID[token.ID]
+	return ok || token.ForgettableAt(s.forgotten), nil
 }
 
 // Purge implements [ports.TokenBlacklist].
@@ -54,7 +55,11 @@ func (s *Blacklist) Purge(ctx context.Context, now time.Time) (int, error) {
 	defer s.mu.Unlock()
 	before := len(s.byID)
 	maps.DeleteFunc(s.byID, func(_ domain.UUID, token domain.BlacklistedToken) bool {
-		return token.ForgettableAt(now)
+		expired := token.ForgettableAt(now)
+		if expired && token.ExpiresAt.After(s.forgotten) {
+			s.forgotten = token.ExpiresAt
+		}
+		return expired
 	})
 	return before - len(s.byID), nil
 }

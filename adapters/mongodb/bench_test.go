@@ -29,7 +29,7 @@ func BenchmarkContains(b *testing.B) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			if _, err := db.Blacklist.Contains(b.Context(), id(2)); err != nil {
+			if _, err := db.Blacklist.Contains(b.Context(), token(2, 0)); err != nil {
 				b.Error(err)
 			}
 		}

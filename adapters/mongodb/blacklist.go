@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/widgetd/widgetd/domain"
@@ -16,6 +17,11 @@ import (
 // maxPurge bounds what Purge deletes at a time, so that no round trip of it
 // takes long.
 const maxPurge = 1000
+
+// markID is the _id of the mark: every token that expires no later than its
+// field "through" may be one that was forgotten. There is none before the first
+// purge. It has no expires_at, so no purge finds it.
+const markID = "forgotten"
 
 // Blacklist remembers logged-out tokens. It implements [ports.TokenBlacklist].
 type Blacklist struct {
@@ -43,14 +49,44 @@ func (b *Blacklist) Add(ctx context.Context, token domain.BlacklistedToken) erro
 	return fmt.Errorf("mongodb: collection %s, _id %s: the field expires_at is not a date", blacklist, token.ID)
 }
 
-// Contains implements [ports.TokenBlacklist].
-func (b *Blacklist) Contains(ctx context.Context, id domain.UUID) (bool, error) {
-	return b.has(ctx, bson.E{Key: "_id", Value: binary(id)})
+// Contains implements [ports.TokenBlacklist]. One read finds both the token and
+// the mark.
+func (b *Blacklist) Contains(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
+	id := binary(token.ID)
+	docs, err := b.many(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: bson.A{id, markID}}}}}, options.Find())
+	if err != nil {
+		return false, err
+	}
+	for _, doc := range docs {
+		if doc.Lookup("_id").Type != bson.TypeString {
+			return true, nil
+		}
+		mark, ok := doc.Lookup("through").TimeOK()
+		if !ok {
+			return false, fmt.Errorf("mongodb: collection %s, _id %s: the field through is not a date", blacklist, markID)
+		}
+		if token.ForgettableAt(mark) {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
-// Purge implements [ports.TokenBlacklist].
+// Purge implements [ports.TokenBlacklist]. A TTL index could do it by the store's
+// clock, but would leave no mark. It takes two round trips to find out
+// what there is to forget and to move the mark, and two for every maxPurge tokens.
 func (b *Blacklist) Purge(ctx context.Context, now time.Time) (forgotten int, err error) {
-	expired := bson.E{Key: "expires_at", Value: bson.D{{Key: "$lte", Value: now}}}
+	latest, err := b.many(ctx, bson.D{{Key: "expires_at", Value: bson.D{{Key: "$lte", Value: now}}}}, options.Find().
+		SetProjection(bson.D{{Key: "expires_at", Value: 1}}).
+		SetSort(bson.D{{Key: "expires_at", Value: -1}}).SetLimit(1))
+	if err != nil || len(latest) == 0 {
+		return 0, err
+	}
+	mark := latest[0].Lookup("expires_at").Time()
+	if err := b.moveMark(ctx, mark); err != nil {
+		return 0, err
+	}
+	expired := bson.E{Key: "expires_at", Value: bson.D{{Key: "$lte", Value: mark}}}
 	for {
 		docs, err := b.many(ctx, bson.D{expired}, options.Find().
 			SetProjection(bson.D{{Key: "_id", Value: 1}}).
@@ -71,6 +107,21 @@ func (b *Blacklist) Purge(ctx context.Context, now time.Time) (forgotten int, er
 			return forgotten, err
 		}
 	}
+}
+
+// moveMark moves the mark, never to an earlier expiry.
+func (b *Blacklist) moveMark(ctx context.Context, expiry time.Time) error {
+	return b.do(ctx, func(ctx context.Context) error {
+		var err error
+		for range 2 { // another server may make the mark at the same moment
+			_, err = b.docs.UpdateOne(ctx, bson.D{{Key: "_id", Value: markID}},
+				bson.D{{Key: "$max", Value: bson.D{{Key: "through", Value: expiry}}}}, options.UpdateOne().SetUpsert(true))
+			if !mongo.IsDuplicateKeyError(err) {
+				return err
+			}
+		}
+		return err
+	})
 }
 
 // prolong moves the expiry of a remembered token, never to an earlier one, and

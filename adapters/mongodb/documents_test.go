@@ -174,9 +174,23 @@ func TestOddToken(t *testing.T) {
 	forgotten, err := db.Blacklist.Purge(ctx, time.Date(9999, 1, 1, 0, 0, 0, 0, time.UTC))
 	noError(t, err)
 	equal(t, "forgotten", forgotten, 0)
-	found, err := db.Blacklist.Contains(ctx, id(1))
+	found, err := db.Blacklist.Contains(ctx, token(1, 0))
 	noError(t, err)
 	equal(t, "found", found, true)
+}
+
+// TestOddMark lets nobody in.
+func TestOddMark(t *testing.T) {
+	t.Parallel()
+	db, ctx := open(t, mongotest.URI(t)), t.Context()
+	_, err := db.Database().Collection("blacklist").InsertOne(ctx, bson.D{
+		{Key: "_id", Value: "forgotten"}, {Key: "through", Value: "tomorrow"},
+	})
+	noError(t, err)
+	found, err := db.Blacklist.Contains(ctx, token(1, 0))
+	if found || err == nil || !strings.Contains(err.Error(), "collection blacklist, _id forgotten: the field through is not a date") {
+		t.Errorf("got %t, %v", found, err)
+	}
 }
 
 // TestForeignIDsAreNotQuoted, for they may be emails.

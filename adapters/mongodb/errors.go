@@ -41,7 +41,6 @@ func unavailable(cause error) error {
 const (
 	authenticationFailed = 18
 	atlasError           = 8000 // what MongoDB Atlas says of credentials it refuses
-	notImplemented       = 238
 	notWritablePrimary   = 10107
 )
 

@@ -3,17 +3,11 @@ package mongodb
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
-
-// expiryMargin is how long after its expiry a token is left to the store, which
-// forgets it by its own clock: it must not do so while the clock of some server
-// takes the token for good. Usually [Blacklist.Purge] is sooner.
-const expiryMargin = 24 * time.Hour
 
 // ensureIndexes makes the indexes that are missing. To make one that is there,
 // or that another server is making, changes nothing.
@@ -26,17 +20,13 @@ func (s *store) ensureIndexes(ctx context.Context) error {
 		{users, index(options.Index(), "admin")},
 		{widgets, index(options.Index().SetUnique(true), "name")},
 		{widgets, index(options.Index(), "seq", "_id")},
+		{blacklist, index(options.Index(), "expires_at")}, // no TTL: see Blacklist.Purge
 	} {
 		if err := s.ensureIndex(ctx, index.collection, index.model); err != nil {
 			return err
 		}
 	}
-	err := s.ensureIndex(ctx, blacklist,
-		index(options.Index().SetExpireAfterSeconds(int32(expiryMargin/time.Second)), "expires_at"))
-	if hasCode(err, notImplemented) {
-		return nil // by FerretDB; the purge does without
-	}
-	return err
+	return nil
 }
 
 func index(options *options.IndexOptionsBuilder, fields ...string) mongo.IndexModel {

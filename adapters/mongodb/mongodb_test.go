@@ -100,7 +100,7 @@ func everyMethod(ctx context.Context, db *mongodb.DB) map[string]error {
 		"Widgets.Update":     func() error { return db.Widgets.Update(ctx, w.Name, w.InfoURL, w.Deadline) },
 		"Widgets.Delete":     func() error { return db.Widgets.Delete(ctx, w.Name) },
 		"Blacklist.Add":      func() error { return db.Blacklist.Add(ctx, to) },
-		"Blacklist.Contains": func() error { _, err := db.Blacklist.Contains(ctx, to.ID); return err },
+		"Blacklist.Contains": func() error { _, err := db.Blacklist.Contains(ctx, to); return err },
 		"Blacklist.Purge":    func() error { _, err := db.Blacklist.Purge(ctx, noon()); return err },
 	}
 	errs := make(map[string]error, len(methods))

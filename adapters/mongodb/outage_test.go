@@ -32,7 +32,7 @@ func TestOutage(t *testing.T) {
 		wantUnavailable(t, db, operationTimeout)
 		server.Restart(t)
 		for n := range round + 1 {
-			found, err := db.Blacklist.Contains(ctx, id(n))
+			found, err := db.Blacklist.Contains(ctx, token(n, 0))
 			noError(t, err)
 			equal(t, "a token added before the crash is blacklisted", found, true)
 		}

@@ -6,6 +6,7 @@ package auth
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,6 +23,8 @@ type Service struct {
 	hasher    ports.PasswordHasher
 	clock     ports.Clock
 	tokenTTL  time.Duration
+
+	expired atomic.Pointer[domain.BlacklistedToken] // the latest token that was told so
 }
 
 var _ ports.Auth = (*Service)(nil)
@@ -152,16 +155,55 @@ func (s *Service) Authenticate(ctx context.Context, token string) (domain.Claims
 	if err != nil {
 		return domain.Claims{}, err
 	}
-	if err := claims.CheckAt(s.clock.Now()); err != nil {
+	if err := s.check(claims); err != nil {
 		return domain.Claims{}, err
 	}
-	switch blacklisted, err := s.blacklist.Contains(ctx, claims.ID); {
+	switch blacklisted, err := s.blacklist.Contains(ctx, claims.Blacklisted()); {
 	case err != nil:
 		return domain.Claims{}, err
 	case blacklisted:
 		return domain.Claims{}, domain.TokenBlacklisted
 	}
 	return claims, nil
+}
+
+// check is [domain.Claims.CheckAt] with a memory: a token that expires no later
+// than one that was told so has expired, also when the clock jumps back.
+func (s *Service) check(claims domain.Claims) error {
+	err := claims.CheckAt(s.clock.Now())
+	token := claims.Blacklisted()
+	latest := s.expired.Load()
+	if err == nil && latest != nil && token.ForgettableAt(latest.ExpiresAt) {
+		return domain.TokenExpired
+	}
+	for errors.Is(err, domain.TokenExpired) && (latest == nil || token.ExpiresAt.After(latest.ExpiresAt)) {
+		if s.expired.CompareAndSwap(latest, &token) {
+			break
+		}
+		latest = s.expired.Load()
+	}
+	return err
+}
+
+// Purge takes expired tokens off the blacklist and returns how many. The latest
+// token that was told it has expired goes the same way, so that the blacklist
+// knows, for other servers and later starts too, how far time had come.
+func (s *Service) Purge(ctx context.Context) (int, error) {
+	now := s.clock.Now()
+	if latest := s.expired.Load(); latest != nil {
+		switch known, err := s.blacklist.Contains(ctx, *latest); {
+		case err != nil:
+			return 0, err
+		case !known:
+			if err := s.blacklist.Add(ctx, *latest); err != nil {
+				return 0, err
+			}
+		}
+		if now.Before(latest.ExpiresAt) {
+			now = latest.ExpiresAt
+		}
+	}
+	return s.blacklist.Purge(ctx, now)
 }
 
 // CurrentUser implements [ports.Auth].

@@ -62,7 +62,7 @@ func newStage() *stage {
 	}
 	s.users.SetCredentialsFunc = func(context.Context, domain.User, string) error { return s.call("users.SetCredentials") }
 	s.blacklist.AddFunc = func(context.Context, domain.BlacklistedToken) error { return s.call("blacklist.Add") }
-	s.blacklist.ContainsFunc = func(context.Context, domain.UUID) (bool, error) {
+	s.blacklist.ContainsFunc = func(context.Context, domain.BlacklistedToken) (bool, error) {
 		return answer(s.blacklisted, s.call("blacklist.Contains"))
 	}
 	s.signer.SignFunc = func(domain.Claims) (string, error) { return answer("token", s.call("signer.Sign")) }
@@ -408,8 +408,8 @@ func TestAuthenticateReturnsWhatTheTokenSays(t *testing.T) {
 	if token := s.signer.VerifyCalls()[0].Token; token != "header.payload.signature" {
 		t.Errorf("verified %q", token)
 	}
-	if id := s.blacklist.ContainsCalls()[0].ID; id != claims.ID {
-		t.Errorf("looked for %v on the blacklist", id)
+	if token := s.blacklist.ContainsCalls()[0].Token; token != claims.Blacklisted() {
+		t.Errorf("looked for %+v on the blacklist", token)
 	}
 }
 
@@ -419,7 +419,7 @@ func TestAuthenticateFailsClosed(t *testing.T) {
 	t.Parallel()
 	for _, blacklisted := range []bool{false, true} {
 		s := newStage()
-		s.blacklist.ContainsFunc = func(context.Context, domain.UUID) (bool, error) { return blacklisted, domain.Unavailable }
+		s.blacklist.ContainsFunc = func(context.Context, domain.BlacklistedToken) (bool, error) { return blacklisted, domain.Unavailable }
 		got, err := s.service().Authenticate(ctx, "token")
 		if !errors.Is(err, domain.Unavailable) || errors.Is(err, domain.Unauthenticated) || got != (domain.Claims{}) {
 			t.Errorf("blacklisted %v: got %+v, %v", blacklisted, got, err)
@@ -458,5 +458,92 @@ func TestLogOutBlacklistsTheTokenUntilItExpires(t *testing.T) {
 	want := domain.BlacklistedToken{ID: claims.ID, ExpiresAt: claims.ExpiresAt}
 	if got := s.blacklist.AddCalls()[0].Token; got != want {
 		t.Errorf("blacklisted %+v, want %+v", got, want)
+	}
+}
+
+// TestClockThatJumpsBackRevivesNoToken that was told it has expired.
+func TestClockThatJumpsBackRevivesNoToken(t *testing.T) {
+	t.Parallel()
+	s := newStage()
+	service := s.service()
+	at := func(moment time.Time, life time.Duration) error {
+		s.clock.NowFunc = func() time.Time { return moment }
+		s.claims = domain.NewClaims(domain.UUID{9}, ada, now, life)
+		_, err := service.Authenticate(ctx, "token")
+		return err
+	}
+	for _, step := range []struct {
+		moment time.Time
+		life   time.Duration // of the token
+		want   error
+	}{
+		{now, time.Hour, nil},
+		{now.Add(time.Hour), time.Hour, domain.TokenExpired},
+		{now, time.Hour, domain.TokenExpired},
+		{now, time.Hour - time.Second, domain.TokenExpired},
+		{now, time.Hour + time.Second, nil}, // issued later, so not the one
+		{now.Add(time.Hour), time.Minute, domain.TokenExpired},
+		{now, time.Hour, domain.TokenExpired}, // an earlier one does not take that back
+		{now.Add(-time.Hour), 2 * time.Hour, domain.TokenInvalid},
+	} {
+		if err := at(step.moment, step.life); !errors.Is(err, step.want) {
+			t.Errorf("at %v a token of %v is told %v, want %v", step.moment.Sub(now), step.life, err, step.want)
+		}
+	}
+}
+
+// TestPurgeTellsTheBlacklistHowFarTimeHadCome, by the latest token that was told it
+// has expired, once.
+func TestPurgeTellsTheBlacklistHowFarTimeHadCome(t *testing.T) {
+	t.Parallel()
+	s := newStage()
+	var purgedAt []time.Time
+	s.blacklist.PurgeFunc = func(_ context.Context, now time.Time) (int, error) {
+		purgedAt = append(purgedAt, now)
+		return answer(7, s.call("blacklist.Purge"))
+	}
+	service := s.service()
+	purge := func(moment time.Time) {
+		t.Helper()
+		s.clock.NowFunc = func() time.Time { return moment }
+		if n, err := service.Purge(ctx); n != 7 || err != nil {
+			t.Errorf("Purge = %d, %v", n, err)
+		}
+	}
+	purge(now)
+	s.wantCalls(t, "blacklist.Purge")
+
+	s.clock.NowFunc = func() time.Time { return now.Add(2 * time.Hour) }
+	if _, err := service.Authenticate(ctx, "token"); !errors.Is(err, domain.TokenExpired) {
+		t.Errorf("an expired token is told %v", err)
+	}
+	s.calls = nil
+	purge(now) // the clock is back
+	s.wantCalls(t, "blacklist.Contains", "blacklist.Add", "blacklist.Purge")
+	if got := s.blacklist.AddCalls()[0].Token; got != claims.Blacklisted() {
+		t.Errorf("blacklisted %+v", got)
+	}
+	s.calls, s.blacklisted = nil, true
+	purge(now.Add(3 * time.Hour))
+	s.wantCalls(t, "blacklist.Contains", "blacklist.Purge")
+	if want := []time.Time{now, claims.ExpiresAt, now.Add(3 * time.Hour)}; !slices.EqualFunc(purgedAt, want, time.Time.Equal) {
+		t.Errorf("purged as of %v, want %v", purgedAt, want)
+	}
+}
+
+func TestPurgeStopsAtTheFirstFailure(t *testing.T) {
+	t.Parallel()
+	for i, want := range [][]string{{"blacklist.Contains"}, {"blacklist.Contains", "blacklist.Add"},
+		{"blacklist.Contains", "blacklist.Add", "blacklist.Purge"}} {
+		s := newStage()
+		s.blacklist.PurgeFunc = func(context.Context, time.Time) (int, error) { return answer(7, s.call("blacklist.Purge")) }
+		service := s.service()
+		s.clock.NowFunc = func() time.Time { return claims.ExpiresAt }
+		_, _ = service.Authenticate(ctx, "token")
+		s.calls, s.failAt, s.fault = nil, i, domain.Unavailable
+		if n, err := service.Purge(ctx); n != 0 || !errors.Is(err, domain.Unavailable) {
+			t.Errorf("call %d fails: Purge = %d, %v", i, n, err)
+		}
+		s.wantCalls(t, want...)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -47,31 +48,30 @@ func TestFileBlacklistDurable(t *testing.T) {
 
 // fileBlacklist remembers a token as an empty file that is named for the token's
 // expiry, in Unix seconds, and id: 1795343602.5b59a636-4968-4818-8bdf-08df597a1e10.
+// An expiry and the word forgotten is a mark: Purge forgot tokens up to there.
 type fileBlacklist struct {
 	dir string
 }
 
-// Add implements [ports.TokenBlacklist]. A name is durable when its folder is
-// synced.
+const mark = "forgotten"
+
+// Add implements [ports.TokenBlacklist].
 func (b fileBlacklist) Add(ctx context.Context, token domain.BlacklistedToken) error {
-	name := fmt.Sprintf("%d.%s", token.ExpiresAt.Unix(), token.ID)
-	return b.do(ctx, func() error {
-		file, err := os.OpenFile(filepath.Join(b.dir, name), os.O_CREATE|os.O_WRONLY, 0o600)
-		if err != nil {
-			return err
-		}
-		return errors.Join(file.Close(), b.sync())
-	})
+	return b.do(ctx, func() error { return b.create(token.ExpiresAt, token.ID.String()) })
 }
 
-// Contains implements [ports.TokenBlacklist].
-func (b fileBlacklist) Contains(ctx context.Context, id domain.UUID) (found bool, err error) {
+// Contains implements [ports.TokenBlacklist]. It looks for marks last, because
+// Purge makes them first.
+func (b fileBlacklist) Contains(ctx context.Context, token domain.BlacklistedToken) (found bool, err error) {
 	err = b.do(ctx, func() error {
-		matches, err := filepath.Glob(filepath.Join(b.dir, "*."+id.String()))
-		if err == nil && len(matches) == 0 {
-			_, err = os.Stat(b.dir) // which Glob does not tell from an empty one
+		matches, err := b.named(token.ID.String())
+		if found = len(matches) > 0; found || err != nil {
+			return err
 		}
-		found = len(matches) > 0
+		marks, err := b.named(mark)
+		for _, name := range marks {
+			found = found || !token.ExpiresAt.After(expiry(name))
+		}
 		return err
 	})
 	return found, err
@@ -80,15 +80,17 @@ func (b fileBlacklist) Contains(ctx context.Context, id domain.UUID) (found bool
 // Purge implements [ports.TokenBlacklist].
 func (b fileBlacklist) Purge(ctx context.Context, now time.Time) (forgotten int, err error) {
 	err = b.do(ctx, func() error {
-		files, err := os.ReadDir(b.dir)
-		if err != nil {
+		expired, err := b.named("*-*") // what looks like a token's id
+		expired = slices.DeleteFunc(expired, func(name string) bool { return expiry(name).After(now) })
+		if err != nil || len(expired) == 0 {
 			return err
 		}
-		for _, file := range files {
-			if !expired(file.Name(), now) {
-				continue
-			}
-			switch err := os.Remove(filepath.Join(b.dir, file.Name())); {
+		latest := slices.MaxFunc(expired, func(a, b string) int { return expiry(a).Compare(expiry(b)) })
+		if err := b.create(expiry(latest), mark); err != nil {
+			return err
+		}
+		for _, name := range expired {
+			switch err := os.Remove(filepath.Join(b.dir, name)); {
 			case err == nil:
 				forgotten++
 			case !errors.Is(err, fs.ErrNotExist): // else another server was quicker
@@ -98,6 +100,25 @@ func (b fileBlacklist) Purge(ctx context.Context, now time.Time) (forgotten int,
 		return b.sync()
 	})
 	return forgotten, err
+}
+
+// create makes a file. Its name is durable when the folder is synced.
+func (b fileBlacklist) create(expiry time.Time, what string) error {
+	name := filepath.Join(b.dir, fmt.Sprintf("%d.%s", expiry.Unix(), what))
+	file, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	return errors.Join(file.Close(), b.sync())
+}
+
+// named returns the names of the files of whatever expiry.
+func (b fileBlacklist) named(what string) ([]string, error) {
+	names, err := fs.Glob(os.DirFS(b.dir), "*."+what)
+	if err == nil && len(names) == 0 {
+		_, err = os.Stat(b.dir) // which Glob does not tell from an empty one
+	}
+	return names, err
 }
 
 // do turns the technology's errors into the domain's kinds.
@@ -120,9 +141,9 @@ func (b fileBlacklist) sync() error {
 	return errors.Join(dir.Sync(), dir.Close())
 }
 
-// expired reports whether it is the file of a token that had expired by now.
-func expired(name string, now time.Time) bool {
-	expiry, _, _ := strings.Cut(name, ".")
-	seconds, err := strconv.ParseInt(expiry, 10, 64)
-	return err == nil && domain.BlacklistedToken{ExpiresAt: time.Unix(seconds, 0)}.ForgettableAt(now)
+// expiry returns the one in a file's name.
+func expiry(name string) time.Time {
+	digits, _, _ := strings.Cut(name, ".")
+	seconds, _ := strconv.ParseInt(digits, 10, 64) // nobody else makes files here
+	return time.Unix(seconds, 0)
 }

@@ -24,6 +24,7 @@ func TokenBlacklist(t *testing.T, open func(t *testing.T) ports.TokenBlacklist) 
 		{"RaceToAdd", blacklist.raceToAdd},
 		{"ConcurrentAdds", blacklist.concurrentAdds},
 		{"PurgeForgetsTheExpired", blacklist.purgeForgetsTheExpired},
+		{"PurgeOutlivesTheClock", blacklist.purgeOutlivesTheClock},
 		{"PurgeKeepsTheValid", blacklist.purgeKeepsTheValid},
 		{"PurgeOfMany", blacklist.purgeOfMany},
 		{"RaceToPurge", blacklist.raceToPurge},
@@ -52,8 +53,11 @@ func token(n int, life time.Duration) domain.BlacklistedToken {
 }
 
 func (t blacklist) empty() {
-	t.want(false, id(1))
+	longAgo := token(1, 0)
+	longAgo.ExpiresAt = time.Date(1960, time.January, 1, 0, 0, 0, 0, time.UTC)
+	t.want(false, token(1, 0), longAgo)
 	t.wantPurged(0)
+	t.want(false, token(1, 0), longAgo)
 }
 
 func (t blacklist) contains() {
@@ -62,13 +66,14 @@ func (t blacklist) contains() {
 	for i := range last.ID {
 		last.ID[i] = 0xff
 	}
+	t.want(false, one, last) // nor is it good for ever
 	t.add(one)
-	t.want(true, one.ID)
+	t.want(true, one)
 	t.add(last)
-	t.want(true, one.ID, last.ID)
+	t.want(true, one, last)
 	for i := range one.ID {
-		other := one.ID
-		other[i] ^= 0x20
+		other := one
+		other.ID[i] ^= 0x20
 		t.want(false, other)
 	}
 }
@@ -77,15 +82,15 @@ func (t blacklist) addTwice() {
 	twice := token(1, -time.Second)
 	t.add(twice)
 	t.add(twice)
-	t.want(true, twice.ID)
+	t.want(true, twice)
 	t.wantPurged(1)
-	t.want(false, twice.ID)
+	t.wantPurged(0)
 }
 
 func (t blacklist) raceToAdd() {
 	one := token(1, -time.Second)
 	wantNoErrors(t.T, "Add of one token", race(contenders, func(int) error { return t.addAndLook(one) }))
-	t.want(true, one.ID)
+	t.want(true, one)
 	t.wantPurged(1)
 }
 
@@ -94,9 +99,9 @@ func (t blacklist) concurrentAdds() {
 		return t.addAndLook(token(i, time.Hour))
 	}))
 	for i := range contenders {
-		t.want(true, id(i))
+		t.want(true, token(i, time.Hour))
 	}
-	t.want(false, id(contenders))
+	t.want(false, token(contenders, time.Hour))
 }
 
 func (t blacklist) purgeForgetsTheExpired() {
@@ -105,13 +110,31 @@ func (t blacklist) purgeForgetsTheExpired() {
 		t.add(expired)
 	}
 	t.wantPurged(3)
-	t.want(false, longAgo.ID, justNow.ID, now.ID)
 	t.wantPurged(0)
+}
 
-	t.add(now) // what was forgotten can be remembered again
-	t.want(true, now.ID)
-	t.wantPurged(1)
-	t.want(false, now.ID)
+// purgeOutlivesTheClock: whatever the time is afterwards, what was forgotten is
+// not let in again.
+func (t blacklist) purgeOutlivesTheClock() {
+	first, second, valid := token(1, -time.Hour), token(2, -time.Second), token(3, time.Hour)
+	t.add(second)
+	t.add(first)
+	t.add(valid)
+	t.wantPurged(2)
+	t.want(true, first, second, valid)
+	t.want(true, token(4, -time.Second)) // nobody can tell it from the others
+	t.want(false, token(5, 0), token(6, 2*time.Hour))
+
+	if n, err := t.store.Purge(t.Context(), then().Add(-time.Hour)); n != 0 || err != nil {
+		t.Fatalf("Purge at an earlier moment returned %d, %v", n, err)
+	}
+	t.add(first) // which changes nothing
+	t.want(true, first, second, valid)
+	if n, err := t.store.Purge(t.Context(), then().Add(-time.Hour)); n > 1 || err != nil {
+		t.Fatalf("Purge of one token returned %d, %v", n, err)
+	}
+	t.want(true, first, second, valid)
+	t.want(false, token(5, 0))
 }
 
 func (t blacklist) purgeKeepsTheValid() {
@@ -120,10 +143,10 @@ func (t blacklist) purgeKeepsTheValid() {
 		t.add(kept)
 	}
 	t.wantPurged(1)
-	t.want(true, almost.ID, fresh.ID)
-	t.want(false, expired.ID)
+	t.want(true, almost, fresh)
+	t.want(false, token(4, time.Second), token(5, 1000*time.Hour))
 	t.wantPurged(0)
-	t.want(true, almost.ID, fresh.ID)
+	t.want(true, almost, fresh)
 }
 
 func (t blacklist) purgeOfMany() {
@@ -144,10 +167,11 @@ func (t blacklist) purgeOfMany() {
 	}
 	t.wantPurged(expired)
 	for n := 0; n < expired; n += each - 1 {
-		t.want(false, id(n))
+		t.want(true, token(n, -time.Duration(n%each)*time.Second))
 	}
 	for n := range contenders {
-		t.want(true, id(expired+n))
+		t.want(true, token(expired+n, time.Hour))
+		t.want(false, token(expired+contenders+n, time.Hour))
 	}
 	t.wantPurged(0)
 }
@@ -169,7 +193,7 @@ func (t blacklist) raceToPurge() {
 	if sum != expired {
 		t.Errorf("%d simultaneous purges returned %d, which makes %d, want %d", contenders, purged, sum, expired)
 	}
-	t.want(true, id(expired))
+	t.want(true, token(expired, time.Second))
 }
 
 // addsRacePurge must not lose a valid token, not for a moment.
@@ -187,8 +211,8 @@ func (t blacklist) addsRacePurge() {
 			return t.addAndLook(token(first+100+i, time.Hour))
 		}))
 		for i := range contenders {
-			t.want(false, id(first+i))
-			t.want(i%4 != 0, id(first+100+i))
+			t.want(true, token(first+i, -time.Duration(i)*time.Second))
+			t.want(i%4 != 0, token(first+100+i, time.Hour))
 		}
 	}
 }
@@ -198,15 +222,15 @@ func (t blacklist) endedContext() {
 	t.add(expired)
 	eachEnded(t.T, func(how string, ctx context.Context) {
 		wantKind(t.T, "Add "+how, t.store.Add(ctx, fresh), domain.Unavailable)
-		_, err := t.store.Contains(ctx, expired.ID)
+		_, err := t.store.Contains(ctx, expired)
 		wantKind(t.T, "Contains "+how, err, domain.Unavailable)
-		_, err = t.store.Contains(ctx, fresh.ID)
+		_, err = t.store.Contains(ctx, fresh)
 		wantKind(t.T, "Contains of an unknown token "+how, err, domain.Unavailable)
 		_, err = t.store.Purge(ctx, then())
 		wantKind(t.T, "Purge "+how, err, domain.Unavailable)
 	})
-	t.want(true, expired.ID)
-	t.want(false, fresh.ID)
+	t.want(true, expired)
+	t.want(false, fresh)
 	t.wantPurged(1)
 }
 
@@ -220,7 +244,7 @@ func (t blacklist) contextEndsDuringAdd() {
 		if err != nil {
 			t.add(token(i, 0))
 		}
-		t.want(true, id(i))
+		t.want(true, token(i, 0))
 	}
 	t.wantPurged(contenders)
 }
@@ -230,7 +254,7 @@ func (t blacklist) contextEndsDuringAdd() {
 func (t blacklist) contextEndsDuringContains() {
 	t.add(token(1, 0))
 	raceContexts(t.T, "Contains", func(ctx context.Context, _ int) error {
-		contains, err := t.store.Contains(ctx, id(1))
+		contains, err := t.store.Contains(ctx, token(1, 0))
 		return truth(err, contains)
 	})
 }
@@ -247,7 +271,7 @@ func (t blacklist) addAndLook(token domain.BlacklistedToken) error {
 	if err := t.store.Add(t.Context(), token); err != nil {
 		return err
 	}
-	switch found, err := t.store.Contains(t.Context(), token.ID); {
+	switch found, err := t.store.Contains(t.Context(), token); {
 	case err != nil:
 		return err
 	case !found:
@@ -256,14 +280,14 @@ func (t blacklist) addAndLook(token domain.BlacklistedToken) error {
 	return nil
 }
 
-func (t blacklist) want(want bool, ids ...domain.UUID) {
+func (t blacklist) want(want bool, tokens ...domain.BlacklistedToken) {
 	t.Helper()
-	for _, id := range ids {
-		switch got, err := t.store.Contains(t.Context(), id); {
+	for _, token := range tokens {
+		switch got, err := t.store.Contains(t.Context(), token); {
 		case err != nil:
-			t.Fatalf("Contains(%s) failed: %v", id, err)
+			t.Fatalf("Contains(%s) failed: %v", token.ID, err)
 		case got != want:
-			t.Fatalf("Contains(%s) is %t, want %t", id, got, want)
+			t.Fatalf("Contains(%s) is %t, want %t", token.ID, got, want)
 		}
 	}
 }

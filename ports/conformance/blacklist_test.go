@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,8 +41,8 @@ func blacklistMutants() []mutant {
 		{unbroken, nil, brokenBlacklist(func(mock, repo) {})},
 
 		{"TrustsNobody", []string{"Empty"}, brokenBlacklist(func(broken mock, good repo) {
-			broken.ContainsFunc = func(ctx context.Context, id domain.UUID) (bool, error) {
-				_, err := good.Contains(ctx, id)
+			broken.ContainsFunc = func(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
+				_, err := good.Contains(ctx, token)
 				return err == nil, err
 			}
 		})},
@@ -63,8 +64,9 @@ func blacklistMutants() []mutant {
 				token.ID = half(token.ID)
 				return good.Add(ctx, token)
 			}
-			broken.ContainsFunc = func(ctx context.Context, id domain.UUID) (bool, error) {
-				return good.Contains(ctx, half(id))
+			broken.ContainsFunc = func(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
+				token.ID = half(token.ID)
+				return good.Contains(ctx, token)
 			}
 		})},
 		{"VisibleLate", []string{"Contains", "ConcurrentAdds"}, brokenBlacklist(func(broken mock, good repo) {
@@ -83,7 +85,7 @@ func blacklistMutants() []mutant {
 
 		{"AddTwiceIsAnError", []string{"AddTwice"}, brokenBlacklist(func(broken mock, good repo) {
 			broken.AddFunc = func(ctx context.Context, token domain.BlacklistedToken) error {
-				if found, _ := good.Contains(ctx, token.ID); found {
+				if found, _ := good.Contains(ctx, token); found {
 					return domain.AlreadyExists
 				}
 				return good.Add(ctx, token)
@@ -95,7 +97,7 @@ func blacklistMutants() []mutant {
 			broken.AddFunc = func(ctx context.Context, token domain.BlacklistedToken) error {
 				mu.Lock()
 				defer mu.Unlock()
-				if found, _ := good.Contains(ctx, token.ID); found {
+				if found, _ := good.Contains(ctx, token); found {
 					twice++
 				}
 				return good.Add(ctx, token)
@@ -108,19 +110,85 @@ func blacklistMutants() []mutant {
 		{"LooksThenAdds", []string{"RaceToAdd"}, brokenBlacklist(func(broken mock, good repo) {
 			var mu sync.Mutex
 			broken.AddFunc = func(ctx context.Context, token domain.BlacklistedToken) error {
-				if found, _ := good.Contains(ctx, token.ID); found {
+				if found, _ := good.Contains(ctx, token); found {
 					return nil
 				}
 				gap()
 				mu.Lock()
 				defer mu.Unlock()
-				if found, _ := good.Contains(ctx, token.ID); found {
+				if found, _ := good.Contains(ctx, token); found {
 					return domain.AlreadyExists
 				}
 				return good.Add(ctx, token)
 			}
 		})},
 
+		{"PurgeLetsTheForgottenIn", []string{"PurgeOutlivesTheClock"}, brokenBlacklist(func(broken mock, good repo) {
+			var mu sync.Mutex
+			kept := map[domain.UUID]domain.BlacklistedToken{}
+			broken.AddFunc = func(ctx context.Context, token domain.BlacklistedToken) error {
+				mu.Lock()
+				defer mu.Unlock()
+				kept[token.ID] = token
+				return good.Add(ctx, token)
+			}
+			broken.ContainsFunc = func(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				_, ok := kept[token.ID]
+				return ok, ctx.Err()
+			}
+			broken.PurgeFunc = func(ctx context.Context, now time.Time) (int, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				maps.DeleteFunc(kept, func(_ domain.UUID, token domain.BlacklistedToken) bool { return token.ForgettableAt(now) })
+				return good.Purge(ctx, now)
+			}
+		})},
+		{"PurgeRefusesAllBeforeNow", []string{"Empty", "PurgeOutlivesTheClock"}, brokenBlacklist(func(broken mock, good repo) {
+			var mark atomic.Int64
+			broken.ContainsFunc = func(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
+				contains, err := good.Contains(ctx, token)
+				return contains || mark.Load() != 0 && token.ExpiresAt.Unix() <= mark.Load(), err
+			}
+			broken.PurgeFunc = func(ctx context.Context, now time.Time) (int, error) {
+				mark.Store(now.Unix())
+				return good.Purge(ctx, now)
+			}
+		})},
+		{"PurgeMovesTheMarkBack", []string{"PurgeOutlivesTheClock"}, brokenBlacklist(func(broken mock, good repo) {
+			mark := time.Time{}
+			var mu sync.Mutex
+			kept := map[domain.UUID]domain.BlacklistedToken{}
+			broken.AddFunc = func(ctx context.Context, token domain.BlacklistedToken) error {
+				mu.Lock()
+				defer mu.Unlock()
+				kept[token.ID] = token
+				return good.Add(ctx, token)
+			}
+			broken.ContainsFunc = func(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				_, ok := kept[token.ID]
+				return ok || token.ForgettableAt(mark), ctx.Err()
+			}
+			broken.PurgeFunc = func(ctx context.Context, now time.Time) (int, error) {
+				mu.Lock()
+				defer mu.Unlock()
+				latest := time.Time{}
+				maps.DeleteFunc(kept, func(_ domain.UUID, token domain.BlacklistedToken) bool {
+					expired := token.ForgettableAt(now)
+					if expired && token.ExpiresAt.After(latest) {
+						latest = token.ExpiresAt
+					}
+					return expired
+				})
+				if !latest.IsZero() {
+					mark = latest
+				}
+				return good.Purge(ctx, now)
+			}
+		})},
 		{"PurgeKeepsTheExpired", []string{"PurgeForgetsTheExpired", "PurgeOfMany"}, brokenBlacklist(func(broken mock, good repo) {
 			broken.PurgeFunc = func(ctx context.Context, now time.Time) (int, error) { return 0, ctx.Err() }
 		})},
@@ -180,11 +248,11 @@ func blacklistMutants() []mutant {
 				kept[token.ID] = token
 				return nil
 			}
-			broken.ContainsFunc = func(_ context.Context, id domain.UUID) (bool, error) {
+			broken.ContainsFunc = func(_ context.Context, token domain.BlacklistedToken) (bool, error) {
 				mu.Lock()
 				defer mu.Unlock()
-				_, ok := kept[id]
-				return ok, nil
+				_, ok := kept[token.ID]
+				return ok || !token.ExpiresAt.After(time.Date(2200, time.January, 1, 0, 0, 0, 0, time.UTC)), nil
 			}
 			broken.PurgeFunc = func(_ context.Context, now time.Time) (int, error) {
 				mu.Lock()
@@ -201,8 +269,8 @@ func blacklistMutants() []mutant {
 		})},
 
 		{"GuessesWhenUnavailable", []string{"EndedContext"}, brokenBlacklist(func(broken mock, good repo) {
-			broken.ContainsFunc = func(ctx context.Context, id domain.UUID) (bool, error) {
-				found, err := good.Contains(ctx, id)
+			broken.ContainsFunc = func(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
+				found, err := good.Contains(ctx, token)
 				return found, except(domain.Unavailable, err)
 			}
 		})},
@@ -230,12 +298,12 @@ func blacklistMutants() []mutant {
 			}
 		})},
 		{"GuessesWhenTheContextEnds", []string{"ContextEndsDuringContains"}, brokenBlacklist(func(broken mock, good repo) {
-			broken.ContainsFunc = func(ctx context.Context, id domain.UUID) (bool, error) {
+			broken.ContainsFunc = func(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
 				if ctx.Err() != nil {
 					return false, domain.Unavailable
 				}
 				gap()
-				contains, err := good.Contains(ctx, id)
+				contains, err := good.Contains(ctx, token)
 				return contains, except(domain.Unavailable, err)
 			}
 		})},

@@ -141,9 +141,9 @@ func (t blacklist) tokensAfterReopen(reopen func() ports.TokenBlacklist) {
 	for n := range 3 {
 		t.add(token(n, 0))
 		t.store = reopen() // at once after what was acknowledged
-		t.want(true, id(n))
+		t.want(true, token(n, 0))
 	}
-	t.want(true, id(0), id(1))
+	t.want(true, token(0, 0), token(1, 0))
 	t.wantPurged(3)
 }
 
@@ -153,7 +153,8 @@ func (t blacklist) purgeAfterReopen(reopen func() ports.TokenBlacklist) {
 	t.add(valid)
 	t.wantPurged(1)
 	t.store = reopen()
-	t.want(false, expired.ID)
-	t.want(true, valid.ID)
+	t.want(true, expired, valid)
+	t.want(true, token(3, 0)) // as before, nobody can tell it from the other
+	t.want(false, token(4, time.Second))
 	t.wantPurged(0)
 }

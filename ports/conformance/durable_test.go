@@ -167,10 +167,19 @@ func durableBlacklist(damage func([]write[ports.TokenBlacklist]) []write[ports.T
 }
 
 func durableBlacklistMutants() []mutant {
+	type writes = []write[ports.TokenBlacklist]
 	return []mutant{
 		{unbroken, nil, durableBlacklist(everything[ports.TokenBlacklist])},
 		{"ForgetsAll", []string{"KeepsTokens", "KeepsPurges"}, durableBlacklist(nothing[ports.TokenBlacklist])},
 		{"ForgetsTheLast", []string{"KeepsTokens", "KeepsPurges"}, durableBlacklist(allButLast[ports.TokenBlacklist])},
+		{"ForgetsWhatWasForgotten", []string{"KeepsPurges"}, durableBlacklist(func(all writes) writes {
+			for i := range all { // what is purged is not written at all
+				if all[i].method == "Purge" {
+					return slices.Delete(slices.Clone(all), i-2, i-1)
+				}
+			}
+			return all
+		})},
 		{"ForgetsPurges", []string{"KeepsPurges"}, durableBlacklist(without[ports.TokenBlacklist]("Purge"))},
 	}
 }

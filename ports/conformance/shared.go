@@ -123,8 +123,8 @@ func (s *sharedBlacklist) Add(ctx context.Context, token domain.BlacklistedToken
 	return s.next().Add(ctx, token)
 }
 
-func (s *sharedBlacklist) Contains(ctx context.Context, id domain.UUID) (bool, error) {
-	return agreed(&s.shared, func(handle ports.TokenBlacklist) (bool, error) { return handle.Contains(ctx, id) })
+func (s *sharedBlacklist) Contains(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
+	return agreed(&s.shared, func(handle ports.TokenBlacklist) (bool, error) { return handle.Contains(ctx, token) })
 }
 
 func (s *sharedBlacklist) Purge(ctx context.Context, now time.Time) (int, error) {

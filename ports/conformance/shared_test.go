@@ -127,7 +127,7 @@ func sharedBlacklistMutants() []mutant {
 		})},
 		{"SharesNothing", []string{"Contains", "ConcurrentAdds"},
 			suite(func() (repo, repo) { return memory.NewBlacklist(), memory.NewBlacklist() })},
-		{"RemembersWhoIsGood", []string{"PurgeForgetsTheExpired"}, suite(func() (repo, repo) {
+		{"RemembersWhoIsGood", []string{"Contains"}, suite(func() (repo, repo) {
 			store := memory.NewBlacklist()
 			return rememberGood(store), rememberGood(store)
 		})},
@@ -143,13 +143,13 @@ func rememberGood(store *memory.Blacklist) ports.TokenBlacklist {
 			good.Delete(token.ID)
 			return store.Add(ctx, token)
 		},
-		ContainsFunc: func(ctx context.Context, id domain.UUID) (bool, error) {
-			if _, ok := good.Load(id); ok && ctx.Err() == nil {
+		ContainsFunc: func(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
+			if _, ok := good.Load(token.ID); ok && ctx.Err() == nil {
 				return false, nil
 			}
-			found, err := store.Contains(ctx, id)
+			found, err := store.Contains(ctx, token)
 			if !found && err == nil {
-				good.Store(id, true)
+				good.Store(token.ID, true)
 			}
 			return found, err
 		},

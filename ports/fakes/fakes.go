@@ -1178,7 +1178,7 @@ var _ ports.TokenBlacklist = &TokenBlacklistMock{}
 //			AddFunc: func(ctx context.Context, token domain.BlacklistedToken) error {
 //				panic("mock out the Add method")
 //			},
-//			ContainsFunc: func(ctx context.Context, id domain.UUID) (bool, error) {
+//			ContainsFunc: func(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
 //				panic("mock out the Contains method")
 //			},
 //			PurgeFunc: func(ctx context.Context, now time.Time) (int, error) {
@@ -1195,7 +1195,7 @@ type TokenBlacklistMock struct {
 	AddFunc func(ctx context.Context, token domain.BlacklistedToken) error
 
 	// ContainsFunc mocks the Contains method.
-	ContainsFunc func(ctx context.Context, id domain.UUID) (bool, error)
+	ContainsFunc func(ctx context.Context, token domain.BlacklistedToken) (bool, error)
 
 	// PurgeFunc mocks the Purge method.
 	PurgeFunc func(ctx context.Context, now time.Time) (int, error)
@@ -1213,8 +1213,8 @@ type TokenBlacklistMock struct {
 		Contains []struct {
 			// Ctx is the ctx argument value.
 			Ctx context.Context
-			// ID is the id argument value.
-			ID domain.UUID
+			// Token is the token argument value.
+			Token domain.BlacklistedToken
 		}
 		// Purge holds details about calls to the Purge method.
 		Purge []struct {
@@ -1266,21 +1266,21 @@ func (mock *TokenBlacklistMock) AddCalls() []struct {
 }
 
 // Contains calls ContainsFunc.
-func (mock *TokenBlacklistMock) Contains(ctx context.Context, id domain.UUID) (bool, error) {
+func (mock *TokenBlacklistMock) Contains(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
 	if mock.ContainsFunc == nil {
 		panic("TokenBlacklistMock.ContainsFunc: method is nil but TokenBlacklist.Contains was just called")
 	}
 	callInfo := struct {
-		Ctx context.Context
-		ID  domain.UUID
+		Ctx   context.Context
+		Token domain.BlacklistedToken
 	}{
-		Ctx: ctx,
-		ID:  id,
+		Ctx:   ctx,
+		Token: token,
 	}
 	mock.lockContains.Lock()
 	mock.calls.Contains = append(mock.calls.Contains, callInfo)
 	mock.lockContains.Unlock()
-	return mock.ContainsFunc(ctx, id)
+	return mock.ContainsFunc(ctx, token)
 }
 
 // ContainsCalls gets all the calls that were made to Contains.
@@ -1288,12 +1288,12 @@ func (mock *TokenBlacklistMock) Contains(ctx context.Context, id domain.UUID) (b
 //
 //	len(mockedTokenBlacklist.ContainsCalls())
 func (mock *TokenBlacklistMock) ContainsCalls() []struct {
-	Ctx context.Context
-	ID  domain.UUID
+	Ctx   context.Context
+	Token domain.BlacklistedToken
 } {
 	var calls []struct {
-		Ctx context.Context
-		ID  domain.UUID
+		Ctx   context.Context
+		Token domain.BlacklistedToken
 	}
 	mock.lockContains.RLock()
 	calls = mock.calls.Contains
