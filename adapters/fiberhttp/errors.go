@@ -90,6 +90,7 @@ func (s *Server) refuseUnread(c *fiber.Ctx, err error) error {
 		unread = fiber.ErrBadRequest
 	}
 	setRequestID(c, strings.Clone(c.Get(fiber.HeaderXRequestID))) // of a 413; none of a 431
+	s.setSecurityHeaders(c)
 	s.allowOrigin(c)
 	lingerOnClose(c.Context().Conn())
 	err = s.refuse(c, unread)

@@ -14,6 +14,7 @@
 //	errors.go      the one place where errors become responses
 //	limits.go      log-in failures and registrations per client
 //	client.go      the client's address, behind proxies too
+//	security.go    what browsers are told about every response
 //	listener.go    connections that close well
 //	openapi.yaml   the contract as an OpenAPI document, served as openapi.json
 //	ui.go          the page that shows it
@@ -75,6 +76,9 @@ type Config struct {
 	// CORSOrigins are the origins whose pages may call the API, each a scheme
 	// and a host; "*" alone is every origin, none is no other origin.
 	CORSOrigins []string
+	// TLS is whether the connections that Serve is given are encrypted, so that
+	// browsers may be told to insist on it.
+	TLS bool
 }
 
 // Server answers HTTP requests.
@@ -127,7 +131,7 @@ func New(auth ports.Auth, widgets ports.Widgets, clock ports.Clock,
 }
 
 func (s *Server) route() {
-	s.fiber.Use(s.identify, s.logAccess, refuseTwoLengths, s.withDeadline, s.recoverPanic)
+	s.fiber.Use(s.identify, s.secure, s.logAccess, refuseTwoLengths, s.withDeadline, s.recoverPanic)
 	if len(s.config.CORSOrigins) > 0 { // the middleware takes none for all
 		s.fiber.Use(cors.New(cors.Config{
 			AllowOrigins:  strings.Join(s.config.CORSOrigins, ","),

@@ -32,7 +32,6 @@ func newGzippedFile(contentType string, content []byte) file {
 // keep it, but ask each time.
 func (f file) serve(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderCacheControl, "no-cache")
-	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
 	etag, content := f.version, f.content
 	if f.gzipped {
 		c.Vary(fiber.HeaderAcceptEncoding)

@@ -415,6 +415,8 @@ func (r response) check(to request) error {
 	switch {
 	case r.header.Get("X-Request-Id") == "":
 		return errors.New("no X-Request-Id")
+	case !r.isSecured():
+		return errors.New("browsers are not told to be careful")
 	case empty && r.body != "":
 		return errors.New("has a body")
 	case !empty && !page && (r.header.Get("Content-Type") != "application/json" || !strings.HasPrefix(r.body, "{") || !json.Valid([]byte(r.body))):
@@ -423,6 +425,20 @@ func (r response) check(to request) error {
 		return fmt.Errorf("no %s", required[r.status])
 	}
 	return nil
+}
+
+// isSecured reports whether the response has the headers that keep a browser from
+// guessing its type, framing it and telling others where it was, once each.
+func (r response) isSecured() bool {
+	once := func(name string) string {
+		if values := r.header.Values(name); len(values) == 1 {
+			return values[0]
+		}
+		return ""
+	}
+	policy := once("Content-Security-Policy")
+	return once("X-Content-Type-Options") == "nosniff" && once("Referrer-Policy") == "no-referrer" &&
+		strings.HasPrefix(policy, "default-src 'none'; ") && strings.HasSuffix(policy, "frame-ancestors 'none'")
 }
 
 // checkDocumented returns what about the response is not as in the OpenAPI

@@ -33,7 +33,6 @@ func (s *Server) routeUI() {
 	s.fiber.Get("/", func(c *fiber.Ctx) error { return c.Redirect(uiPath) })
 	s.fiber.Get(uiPath, func(c *fiber.Ctx) error {
 		c.Set(fiber.HeaderContentSecurityPolicy, uiPolicy)
-		c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
 		return page.serve(c)
 	})
 	s.fiber.Get(uiPath+"/:file", func(c *fiber.Ctx) error {

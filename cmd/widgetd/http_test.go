@@ -134,6 +134,8 @@ func (r response) check(to request) error {
 		return errors.New("the body is no JSON")
 	case !has("X-Request-Id"):
 		return errors.New("no request id")
+	case !has("X-Content-Type-Options", "Referrer-Policy", "Content-Security-Policy"):
+		return errors.New("browsers are not told to be careful")
 	case (r.status == http.StatusUnauthorized || r.status == http.StatusForbidden) && !has("WWW-Authenticate"):
 		return errors.New("no challenge")
 	case r.status == http.StatusMethodNotAllowed && !has("Allow"):

@@ -24,10 +24,11 @@ import (
 // responses are those to requests that come to no operation.
 const nowhere = "/nowhere"
 
-// undocumented are the headers that are HTTP's and CORS's, not the API's. Any
+// undocumented are the headers that are HTTP's, browser security's and CORS's, not the API's. Any
 // other that a response has must be in the document.
 var undocumented = []string{
 	"Date", "Content-Type", "Content-Length", "Connection", "Vary",
+	"X-Content-Type-Options", "Referrer-Policy", "Content-Security-Policy", "Strict-Transport-Security",
 	"Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Access-Control-Max-Age",
 	"Access-Control-Allow-Methods", "Access-Control-Allow-Headers",
 }
