@@ -34,11 +34,12 @@ type App struct {
 	Auth    *auth.Service
 	Widgets *widgets.Service
 
-	config   Config
-	adapters adapters
-	server   *fiberhttp.Server
-	stopping atomic.Bool
-	close    func() error
+	config      Config
+	adapters    adapters
+	certificate *certificate // nil without TLS
+	server      *fiberhttp.Server
+	stopping    atomic.Bool
+	close       func() error
 }
 
 // adapters is what stands behind the driven ports. What no option sets, New does.
@@ -100,6 +101,9 @@ func New(ctx context.Context, config Config, options ...Option) (*App, error) {
 	}
 	if config.MongoDBURI != "" && config.SecretKey == "" && a.adapters.signer == nil {
 		return nil, errors.New("WIDGETD_SECRET_KEY must be set with MongoDB: servers that share a store must share the key")
+	}
+	if a.certificate, err = loadCertificate(config); err != nil {
+		return nil, err
 	}
 	if err := a.openStore(ctx); err != nil {
 		return nil, err
@@ -170,6 +174,7 @@ func (a *App) wire() error {
 		MaxRegistrations:  a.config.MaxRegistrations,
 		TrustedProxies:    a.config.TrustedProxies,
 		CORSOrigins:       a.config.CORSOrigins,
+		TLS:               a.certificate != nil,
 	})
 	return nil
 }
@@ -208,7 +213,8 @@ func (a *App) Run(ctx context.Context) error {
 	return a.Serve(ctx, ln)
 }
 
-// Serve answers requests that come in by ln until ctx ends. Then it stops
+// Serve answers requests that come in by ln, over TLS if the config names a
+// certificate, until ctx ends. Then it stops
 // accepting, waits up to 10 seconds for requests in flight, and returns nil. It
 // closes ln.
 func (a *App) Serve(ctx context.Context, ln net.Listener) error {
@@ -223,9 +229,13 @@ func (a *App) Serve(ctx context.Context, ln net.Listener) error {
 		defer close(purging)
 		a.purge(ctx)
 	}()
+	scheme := "http"
+	if a.certificate != nil {
+		scheme, ln = "https", a.certificate.listen(ln)
+	}
 	served := make(chan error, 1)
 	go func() { served <- a.server.Serve(ln) }()
-	log.Info("listening", "addr", ln.Addr().String(), "url", "http://"+ln.Addr().String()+fiberhttp.Base)
+	log.Info("listening", "addr", ln.Addr().String(), "url", scheme+"://"+ln.Addr().String()+fiberhttp.Base)
 
 	var err error
 	select {

@@ -29,6 +29,8 @@ type Config struct {
 	MaxLoginFailures  int           // per client address and email in 15 minutes; 0: any number
 	MaxRegistrations  int           // per client address and hour; 0: any number
 	TrustedProxies    []netip.Prefix
+	TLSCert           string // file of the certificate chain, PEM; empty: no TLS
+	TLSKey            string // file of its key
 }
 
 // check returns an error that names the first setting that is of no use.
@@ -51,6 +53,9 @@ func (c Config) check() error {
 	}
 	if err := checkOrigins(c.CORSOrigins); err != nil {
 		return fmt.Errorf("--cors-origins (WIDGETD_CORS_ORIGINS): %w", err)
+	}
+	if err := c.checkTLS(); err != nil {
+		return err
 	}
 	_, _, err := c.admin()
 	return err

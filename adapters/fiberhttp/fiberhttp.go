@@ -131,7 +131,7 @@ func New(auth ports.Auth, widgets ports.Widgets, clock ports.Clock,
 }
 
 func (s *Server) route() {
-	s.fiber.Use(s.identify, s.secure, s.logAccess, refuseTwoLengths, s.withDeadline, s.recoverPanic)
+	s.fiber.Use(s.identify, s.secure, s.logAccess, refuseAmbiguous, s.withDeadline, s.recoverPanic)
 	if len(s.config.CORSOrigins) > 0 { // the middleware takes none for all
 		s.fiber.Use(cors.New(cors.Config{
 			AllowOrigins:  strings.Join(s.config.CORSOrigins, ","),
@@ -163,7 +163,7 @@ func (s *Server) route() {
 
 // Serve answers requests that come in by ln, until Shutdown. It closes ln.
 func (s *Server) Serve(ln net.Listener) error {
-	l := newListener(ln)
+	l := newListener(ln, s.log)
 	s.listener.Store(l)
 	return s.fiber.Listener(l)
 }

@@ -1,7 +1,9 @@
 package fiberhttp
 
 import (
+	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -14,23 +16,29 @@ const (
 	lingerBytes = 8 << 20
 )
 
+// acceptPause is how long accepting rests when the system is short of what it
+// takes: file descriptors, mostly.
+const acceptPause = 50 * time.Millisecond
+
 // listener accepts connections that close better than fasthttp closes them: see
-// conn.Close and closeSilent.
+// conn.Close and closeSilent. Nor does it give up, as fasthttp would, when there
+// are so many that the system lets in no more for now.
 type listener struct {
 	net.Listener
 	close func() error // once
+	log   *slog.Logger
 
 	mu     sync.Mutex
 	silent map[*conn]struct{} // connections that nothing came from yet
 }
 
-func newListener(ln net.Listener) *listener {
-	return &listener{Listener: ln, close: sync.OnceValue(ln.Close), silent: map[*conn]struct{}{}}
+func newListener(ln net.Listener, log *slog.Logger) *listener {
+	return &listener{Listener: ln, close: sync.OnceValue(ln.Close), log: log, silent: map[*conn]struct{}{}}
 }
 
 // Accept returns the next connection.
 func (l *listener) Accept() (net.Conn, error) {
-	accepted, err := l.Listener.Accept()
+	accepted, err := l.accept()
 	if err != nil {
 		return nil, err
 	}
@@ -39,6 +47,21 @@ func (l *listener) Accept() (net.Conn, error) {
 	defer l.mu.Unlock()
 	l.silent[c] = struct{}{}
 	return c, nil
+}
+
+// accept goes on after errors that pass. It tells of the first in a row.
+func (l *listener) accept() (net.Conn, error) {
+	for told := false; ; told = true {
+		accepted, err := l.Listener.Accept()
+		var passing interface{ Temporary() bool }
+		if !errors.As(err, &passing) || !passing.Temporary() {
+			return accepted, err
+		}
+		if !told {
+			l.log.Warn("no connection can be accepted for now", "error", err)
+		}
+		time.Sleep(acceptPause)
+	}
 }
 
 // Close stops accepting. Closing again changes nothing.

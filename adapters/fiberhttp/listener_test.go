@@ -130,10 +130,46 @@ func TestWhatIsNoRequestIsABadOne(t *testing.T) {
 		"unknown transfer encoding":     "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding: xchunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
 		"chunk size that is no number":  "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
 		"chunk longer than it says":     "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n",
+		"folded coding":                 "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding:\r\n chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		"folded line":                   "GET /healthz HTTP/1.1" + body + "X-Folded: one\r\n\ttwo\r\n\r\n",
+		"coding in a folded line":       "POST /api/v1/auth/login HTTP/1.1" + body + " Transfer-Encoding: chunked\r\n\r\n",
+		"coding behind a line feed":     "POST /api/v1/auth/login HTTP/1.1" + body + "X: y\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n{}",
+		"length behind a line feed":     "POST /api/v1/auth/login HTTP/1.1" + body + "X: y\nContent-Length: 2\r\n\r\n{}",
+		"lines that end in line feeds":  "GET /healthz HTTP/1.1\nHost: localhost\n\n",
+		"carriage return in a header":   "POST /api/v1/auth/login HTTP/1.1" + body + "X: y\rTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n{}",
+		"NUL in a header":               "POST /api/v1/auth/login HTTP/1.1" + body + "X: y\x00\r\nContent-Length: 2\r\n\r\n{}",
+		"coding that is none":           "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding: identity\r\n\r\n",
+		"empty coding":                  "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding:\r\n\r\n",
+		"two codings":                   "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		"codings in the other order":    "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding: chunked, identity\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		"coding and another":            "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		"coding twice":                  "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		"coding after a vertical tab":   "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding: \vchunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		"coding with a parameter":       "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding: chunked;q=1\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		"quoted coding":                 "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding: \"chunked\"\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		"length and chunks of a GET":    "GET /healthz HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		"one length twice":              "POST /api/v1/auth/login HTTP/1.1" + body + "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+		"length in hex":                 "POST /api/v1/auth/login HTTP/1.1" + body + "Content-Length: 0x2\r\n\r\n{}",
+		"length with a space in it":     "POST /api/v1/auth/login HTTP/1.1" + body + "Content-Length: 1 2\r\n\r\n{}",
+		"length that wraps around":      "POST /api/v1/auth/login HTTP/1.1" + body + "Content-Length: 18446744073709551618\r\n\r\n{}",
+		"empty length":                  "POST /api/v1/auth/login HTTP/1.1" + body + "Content-Length: \r\n\r\n",
+		"chunk size that wraps around":  "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding: chunked\r\n\r\n10000000000000002\r\n{}\r\n0\r\n\r\n",
+		"chunk size with a sign":        "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding: chunked\r\n\r\n+2\r\n{}\r\n0\r\n\r\n",
+		"chunk size with a prefix":      "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding: chunked\r\n\r\n0x2\r\n{}\r\n0\r\n\r\n",
+		"empty chunk size":              "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding: chunked\r\n\r\n\r\n{}\r\n0\r\n\r\n",
+		"chunk size and a line feed":    "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding: chunked\r\n\r\n2\n{}\r\n0\r\n\r\n",
+		"chunk extension, line feed":    "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding: chunked\r\n\r\n2;x\n{}\r\n0\r\n\r\n",
+		"chunk and a line feed":         "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\n0\r\n\r\n",
+		"last chunk and line feeds":     "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\n\n",
+		"length in a trailer":           "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nContent-Length: 5\r\n\r\n",
+		"no host":                       "GET /healthz HTTP/1.1\r\n\r\n",
+		"two hosts":                     "GET /healthz HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n",
 		"transfer encoding of HTTP/1.0": "POST /api/v1/auth/login HTTP/1.0" + body + "Transfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
+			// What follows is not taken for a request.
+			raw += "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
 			s.do(t, request{raw: raw}).want(t, 400, message("Bad Request"), "Connection: close")
 		})
 	}

@@ -88,27 +88,35 @@ func isRouterError(err error) bool {
 	return errors.As(err, &e) && (e.Code == fiber.StatusNotFound || e.Code == fiber.StatusMethodNotAllowed)
 }
 
-// refuseTwoLengths refuses a request with both a length and a coding, which
-// Fiber takes by the coding: to a proxy that goes by the length, what follows
-// would be another request (RFC 9112 section 6.3). It looks at what was sent, for
-// Fiber's own idea of the length changes as it reads the body.
-func refuseTwoLengths(c *fiber.Ctx) error {
-	raw := c.Request().Header.RawHeaders()
-	if hasHeader(raw, fiber.HeaderTransferEncoding) && hasHeader(raw, fiber.HeaderContentLength) {
+// refuseAmbiguous refuses a request that Fiber reads in one way and a proxy in
+// front of it may in another, so that to one of them what follows is another
+// request (RFC 9112 section 11.2): one with both a length and a coding (section
+// 6.3), one with the coding "identity" that there no longer is (section 7), and
+// one whose headers have folded lines (section 5.2) or lines without a carriage
+// return (section 2.2). It looks at what was sent, for Fiber's own idea of the
+// length changes as it reads the body.
+func refuseAmbiguous(c *fiber.Ctx) error {
+	var hasLength, hasCoding, isOdd bool
+	for line := range bytes.Lines(c.Request().Header.RawHeaders()) {
+		name, value, _ := bytes.Cut(line, []byte(":"))
+		switch {
+		case !bytes.HasSuffix(line, []byte("\r\n")), line[0] == ' ', line[0] == '\t':
+			isOdd = true
+		case isHeader(name, fiber.HeaderContentLength):
+			hasLength = true
+		case isHeader(name, fiber.HeaderTransferEncoding):
+			hasCoding = true
+			isOdd = isOdd || !strings.EqualFold(string(bytes.TrimSpace(value)), "chunked")
+		}
+	}
+	if isOdd || hasLength && hasCoding {
 		c.Context().SetConnectionClose()
 		return fiber.ErrBadRequest
 	}
 	return c.Next()
 }
 
-func hasHeader(raw []byte, name string) bool {
-	for line := range bytes.Lines(raw) {
-		if len(line) > len(name) && line[len(name)] == ':' && strings.EqualFold(string(line[:len(name)]), name) {
-			return true
-		}
-	}
-	return false
-}
+func isHeader(sent []byte, name string) bool { return strings.EqualFold(string(sent), name) }
 
 // withDeadline bounds how long the ports may take.
 func (s *Server) withDeadline(c *fiber.Ctx) error {

@@ -2,7 +2,10 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"crypto/tls"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -10,9 +13,11 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/term"
@@ -32,7 +37,26 @@ func (serveCommand) Run(ctx context.Context, settings *settings, std streams) (e
 		return unlessStopped(ctx, err)
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
+	if settings.TLSCert != "" {
+		defer onHangup(a.ReloadCertificate)()
+	}
 	return unlessStopped(ctx, a.Run(ctx))
+}
+
+// onHangup calls f for every SIGHUP, which ends the program otherwise, until stop
+// is called.
+func onHangup(f func()) (stop func()) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	go func() {
+		for range hangups {
+			f()
+		}
+	}()
+	return func() {
+		signal.Stop(hangups)
+		close(hangups)
+	}
 }
 
 func unlessStopped(ctx context.Context, err error) error {
@@ -173,13 +197,20 @@ func (healthcheckCommand) Run(ctx context.Context, settings *settings) error {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "localhost"
 	}
+	scheme, transport := "http", &http.Transport{} // past any proxy
+	if settings.TLSCert != "" {
+		scheme = "https"
+		if transport.TLSClientConfig, err = trustOnly(settings.TLSCert); err != nil {
+			return fmt.Errorf("--tls-cert (WIDGETD_TLS_CERT): %w", err)
+		}
+	}
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+net.JoinHostPort(host, port)+"/readyz", nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+net.JoinHostPort(host, port)+"/readyz", nil)
 	if err != nil {
 		return err
 	}
-	response, err := (&http.Transport{}).RoundTrip(request) // past any proxy
+	response, err := transport.RoundTrip(request)
 	if err != nil {
 		return err
 	}
@@ -190,4 +221,31 @@ func (healthcheckCommand) Run(ctx context.Context, settings *settings) error {
 		return fmt.Errorf("not ready: %s", response.Status)
 	}
 	return nil
+}
+
+// trustOnly returns how to speak with the server that has the very certificate of
+// the file, and with no other. It is not looked at for a name or a date: the
+// address asked is seldom a name of it, and the question is another.
+func trustOnly(certFile string) (*tls.Config, error) {
+	text, err := os.ReadFile(certFile)
+	if err != nil {
+		return nil, err
+	}
+	block, rest := pem.Decode(text)
+	for block != nil && block.Type != "CERTIFICATE" {
+		block, rest = pem.Decode(rest)
+	}
+	if block == nil {
+		return nil, fmt.Errorf("%s holds no certificate", certFile)
+	}
+	return &tls.Config{
+		MinVersion:         tls.VersionTLS12,
+		InsecureSkipVerify: true, //nolint:gosec // VerifyConnection is stricter
+		VerifyConnection: func(state tls.ConnectionState) error {
+			if !bytes.Equal(state.PeerCertificates[0].Raw, block.Bytes) {
+				return fmt.Errorf("the server has another certificate than %s: send it SIGHUP when that is new", certFile)
+			}
+			return nil
+		},
+	}, nil
 }

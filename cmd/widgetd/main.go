@@ -29,6 +29,8 @@ type settings struct {
 	MaxLoginFailures  int           `default:"10" env:"WIDGETD_MAX_LOGIN_FAILURES" help:"Failed log-ins per client address and email in 15 minutes; 0 is off."`
 	MaxRegistrations  int           `default:"100" env:"WIDGETD_MAX_REGISTRATIONS" help:"Registrations per client address and hour; 0 is off."`
 	TrustedProxies    []proxy       `placeholder:"ADDR" env:"WIDGETD_TRUSTED_PROXIES" help:"Addresses or networks whose X-Forwarded-For is believed."`
+	TLSCert           string        `name:"tls-cert" placeholder:"FILE" env:"WIDGETD_TLS_CERT" help:"Certificate chain to serve HTTPS with, PEM. It and the key are read again on SIGHUP."`
+	TLSKey            string        `name:"tls-key" placeholder:"FILE" env:"WIDGETD_TLS_KEY" help:"The certificate's key, PEM."`
 	LogFormat         string        `default:"auto" enum:"auto,text,json" env:"WIDGETD_LOG_FORMAT" help:"text, json, or auto: text on a terminal, else json."`
 	LogLevel          string        `default:"info" enum:"debug,info,warn,error" env:"WIDGETD_LOG_LEVEL" help:"debug, info, warn or error."`
 }
@@ -120,6 +122,8 @@ func (s *settings) config() app.Config {
 		MaxLoginFailures:  s.MaxLoginFailures,
 		MaxRegistrations:  s.MaxRegistrations,
 		TrustedProxies:    proxies,
+		TLSCert:           s.TLSCert,
+		TLSKey:            s.TLSKey,
 	}
 }
 
