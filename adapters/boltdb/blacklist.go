@@ -119,22 +119,31 @@ func replaceByMark(tx *bbolt.Tx, tokens []domain.BlacklistedToken, marks []time.
 	return blacklistTable.put(tx, markKey(latest), nil)
 }
 
-// load reads what the file remembers.
+// load makes memory what the file remembers.
 func (b *Blacklist) load() error {
-	return b.view(context.Background(), func(tx *bbolt.Tx) error {
+	expiries, mark := map[domain.UUID]int64{}, int64(noMark)
+	err := b.view(context.Background(), func(tx *bbolt.Tx) error {
 		return blacklistTable.in(tx).ForEach(func(key, value []byte) error {
 			token, isMark, err := readToken(key, value)
+			expiry := token.ExpiresAt.Unix()
 			switch {
 			case err != nil:
 				return err
 			case isMark:
-				b.mark = max(b.mark, token.ExpiresAt.Unix())
-			default:
-				b.remember(token)
+				mark = max(mark, expiry)
+			default: // those of one token are in rising order
+				expiries[token.ID] = expiry
 			}
 			return nil
 		})
 	})
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.expiries, b.mark = expiries, mark
+	return nil
 }
 
 // lookUp reports whether the token is remembered, and until when: as a forgotten

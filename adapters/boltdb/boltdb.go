@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"runtime/debug"
 	"sync"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -51,13 +52,14 @@ func Open(dir string) (*DB, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &store{bolt: file, committer: newCommitter(file)}
+	s := &store{newCommitter(file)}
 	db := &DB{
 		Users:     &Users{s},
 		Widgets:   &Widgets{s},
-		Blacklist: &Blacklist{store: s, expiries: map[domain.UUID]int64{}, mark: noMark},
+		Blacklist: &Blacklist{store: s},
 		close:     sync.OnceValue(s.close),
 	}
+	s.start(db.Blacklist.load)
 	if err := db.Blacklist.load(); err != nil {
 		_ = db.Close()
 		return nil, fmt.Errorf("data file %s: %w", path, err)
@@ -65,14 +67,17 @@ func Open(dir string) (*DB, error) {
 	return db, nil
 }
 
-// Close waits for the reads and writes under way and closes the file. From then
-// on every method of the repositories returns a [domain.Unavailable] error.
-// Closing again does nothing and returns the same error, if any.
+// closeTimeout is how long Close waits for a disk that does not answer.
+const closeTimeout = 5 * time.Second
+
+// Close waits for the reads and writes under way, 5 seconds at the most, and
+// closes the file. From then on every method of the repositories returns a
+// [domain.Unavailable] error. Closing again does nothing and returns the same
+// error, if any.
 func (db *DB) Close() error { return db.close() }
 
 // store is what the repositories share.
 type store struct {
-	bolt *bbolt.DB
 	*committer
 }
 
@@ -84,7 +89,7 @@ func (s *store) view(ctx context.Context, read func(*bbolt.Tx) error) error {
 	}
 	var tx *bbolt.Tx
 	err := s.guard(func() (err error) {
-		if tx, err = s.bolt.Begin(false); err != nil {
+		if tx, err = s.bolt.Load().Begin(false); err != nil {
 			return unavailable(err)
 		}
 		return nil
@@ -96,14 +101,26 @@ func (s *store) view(ctx context.Context, read func(*bbolt.Tx) error) error {
 	return guard(func() error { return read(tx) })
 }
 
-// close leaves a file alone that could not be read: bbolt may still hold its
-// locks. The system unlocks it when the process ends.
+// close leaves a file alone that could not be read, for bbolt may still hold its
+// locks, and one whose disk does not answer. The system unlocks it when the
+// process ends.
 func (s *store) close() error {
-	s.stop()
-	if s.unreadable.Load() {
-		return errUnreadable
+	closed := make(chan error, 1)
+	close(s.quit)
+	go func() {
+		<-s.stopped
+		if s.unreadable.Load() {
+			closed <- errUnreadable
+			return
+		}
+		closed <- s.bolt.Load().Close()
+	}()
+	select {
+	case err := <-closed:
+		return err
+	case <-time.After(closeTimeout):
+		return errors.New("the store was left open: its disk does not answer")
 	}
-	return s.bolt.Close()
 }
 
 // errClosed is the cause of a domain.Unavailable error after Close.

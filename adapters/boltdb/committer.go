@@ -23,12 +23,17 @@ const maxBatch = 256
 // transaction before, so batches grow with the load, and a lone writer has its
 // own at once.
 type committer struct {
-	bolt    *bbolt.DB
-	queue   chan *operation // unbuffered: senders that wait are the queue
-	quit    chan struct{}   // closed to stop
-	stopped chan struct{}   // closed when stopped
+	path     string
+	pageSize int
+	bolt     atomic.Pointer[bbolt.DB] // the open file
+	queue    chan *operation          // unbuffered: senders that wait are the queue
+	quit     chan struct{}            // closed to stop
+	stopped  chan struct{}            // closed when stopped
 
 	unreadable atomic.Bool // see guard
+
+	inDoubt  bool         // the loop's; see settle
+	reopened func() error // called when settle has opened the file again
 }
 
 // operation is a write on its way through the committer.
@@ -42,13 +47,20 @@ type operation struct {
 
 func newCommitter(bolt *bbolt.DB) *committer {
 	c := &committer{
-		bolt:    bolt,
-		queue:   make(chan *operation),
-		quit:    make(chan struct{}),
-		stopped: make(chan struct{}),
+		path:     bolt.Path(),
+		pageSize: bolt.Info().PageSize,
+		queue:    make(chan *operation),
+		quit:     make(chan struct{}),
+		stopped:  make(chan struct{}),
 	}
-	go c.loop()
+	c.bolt.Store(bolt)
 	return c
+}
+
+// start lets operations run.
+func (c *committer) start(reopened func() error) {
+	c.reopened = reopened
+	go c.loop()
 }
 
 // update runs an operation in a write transaction and returns nil when that is
@@ -79,14 +91,7 @@ func (c *committer) update(ctx context.Context, run func(*bbolt.Tx) error, commi
 	}
 }
 
-// stop lets the transaction under way end and refuses operations from then on.
-// It must be called once.
-func (c *committer) stop() {
-	close(c.quit)
-	<-c.stopped
-}
-
-// isStopped reports whether stop was called.
+// isStopped reports whether quit is closed.
 func (c *committer) isStopped() bool {
 	select {
 	case <-c.quit:
@@ -144,11 +149,17 @@ func (c *committer) commit(batch []*operation) {
 }
 
 // transact runs the operations in one transaction. An error means that nothing
-// was written: Unavailable when the file is to blame, else one operation is.
+// was acknowledged: Unavailable when the file is to blame, and then it may have
+// been written all the same, else one operation is, and nothing was written.
 func (c *committer) transact(batch []*operation) error {
 	return c.guard(func() error {
+		if err := c.settle(); err != nil {
+			return unavailable(err)
+		}
 		var ran error
-		err := c.bolt.Update(func(tx *bbolt.Tx) error {
+		var id int
+		err := c.bolt.Load().Update(func(tx *bbolt.Tx) error {
+			id = tx.ID()
 			ran = runAll(tx, batch)
 			return ran
 		})
@@ -158,8 +169,54 @@ func (c *committer) transact(batch []*operation) error {
 		case ran != nil:
 			return ran
 		}
+		c.inDoubt = c.shows(id)
 		return unavailable(err)
 	})
+}
+
+// shows reports whether the file, as its memory map has it, is as the transaction
+// with that id left it.
+func (c *committer) shows(id int) bool {
+	shown := id
+	_ = c.bolt.Load().View(func(tx *bbolt.Tx) error {
+		shown = tx.ID()
+		return nil
+	})
+	return shown == id
+}
+
+// settle finds out what became of a transaction whose fsync failed, before there
+// is another.
+//
+// As long as only its pages were written nothing refers to them, and bbolt writes
+// them anew. But once its meta page was written too, the system shows it to every
+// reader, while the disk may have it or not: after a failed fsync the system need
+// not try again. The next transaction would use the pages that this one set free,
+// which the disk may still refer to, and a power cut amid that would damage what
+// was acknowledged. So settle has the system write the meta pages, as they are
+// shown, until an fsync of them succeeds: the transaction happened then, though
+// nobody was told. Then it opens the file again, because bbolt believes that it
+// was rolled back.
+func (c *committer) settle() error {
+	if !c.inDoubt {
+		return nil
+	}
+	if err := rewriteMeta(c.path, c.pageSize); err != nil {
+		return err
+	}
+	if err := c.bolt.Load().Close(); err != nil { // waits for those who read
+		return err
+	}
+	bolt, err := openFile(c.path)
+	if err != nil {
+		return err
+	}
+	c.bolt.Store(bolt)
+	if err := c.reopened(); err != nil {
+		return err
+	}
+	c.inDoubt = false
+	return nil
 }
 
 // errNothingToWrite ends a transaction without an fsync.

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -210,6 +213,93 @@ func TestFullDisk(t *testing.T) {
 	db.LimitSize(false)
 	noError(t, db.Users.Add(t.Context(), large))
 	noError(t, db.Check())
+}
+
+// TestDoubtIsSettledBeforeTheNextWrite has a transaction in doubt while others read.
+func TestDoubtIsSettledBeforeTheNextWrite(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db, ctx := open(t, dir), t.Context()
+	noError(t, db.Widgets.Add(ctx, widget(0)))
+	noError(t, db.Blacklist.Add(ctx, token(0, time.Hour)))
+	stop := make(chan struct{})
+	var readers sync.WaitGroup
+	for range 4 {
+		readers.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				got, err := db.Widgets.ByName(ctx, widget(0).Name)
+				if errors.Is(err, domain.Unavailable) { // for the moment between closing and opening
+					continue
+				}
+				if err != nil || got != widget(0) {
+					t.Errorf("ByName = %v, %v", got, err)
+					return
+				}
+			}
+		})
+	}
+	for n := 1; n <= 20; n++ {
+		noError(t, db.Doubt(ctx))
+		wantBlacklisted(t, db, token(n, time.Hour), false)
+		noError(t, db.Blacklist.Add(ctx, token(n, time.Hour)))
+		noError(t, db.Widgets.Add(ctx, widget(n)))
+		for m := range n + 1 {
+			wantBlacklisted(t, db, token(m, time.Hour), true)
+		}
+	}
+	close(stop)
+	readers.Wait()
+	noError(t, db.Check())
+	equal(t, "total", list(t, db, 1, 25).TotalItems, 21)
+	if _, err := boltdb.Open(dir); err == nil {
+		t.Error("the file is no longer locked")
+	}
+	noError(t, db.Doubt(ctx))
+	noError(t, db.Close())
+	noError(t, open(t, dir).Check())
+}
+
+// TestDoubtThatCannotBeSettled lets nobody write, and everybody read.
+func TestDoubtThatCannotBeSettled(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	db, ctx := open(t, dir), t.Context()
+	noError(t, db.Widgets.Add(ctx, widget(0)))
+	noError(t, db.Doubt(ctx))
+	file, hidden := filepath.Join(dir, "widgetd.db"), filepath.Join(dir, "hidden")
+	noError(t, os.Rename(file, hidden)) // so that nothing can be written to it
+	for range 2 {
+		if err := db.Widgets.Add(ctx, widget(1)); !errors.Is(err, domain.Unavailable) || !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("Add while in doubt: %v, want unavailable with the cause", err)
+		}
+		equal(t, "total", list(t, db, 1, 5).TotalItems, 1)
+	}
+	noError(t, os.Rename(hidden, file))
+	noError(t, db.Widgets.Add(ctx, widget(1)))
+	equal(t, "total", list(t, db, 1, 5).TotalItems, 2)
+	noError(t, db.Check())
+}
+
+// TestCloseDoesNotWaitForADiskThatHangs for ever.
+func TestCloseDoesNotWaitForADiskThatHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db, err := boltdb.Open(t.TempDir())
+		noError(t, err)
+		release := hold(t, db)
+		began := time.Now()
+		if err := db.Close(); err == nil || !strings.Contains(err.Error(), "its disk does not answer") {
+			t.Errorf("Close = %v", err)
+		}
+		equal(t, "time waited", time.Since(began), 5*time.Second)
+		release()
+		synctest.Wait()
+	})
 }
 
 // hold returns while a transaction is open, and then a function that ends it.

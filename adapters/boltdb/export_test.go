@@ -17,7 +17,7 @@ func (db *DB) Update(ctx context.Context, run func(*bbolt.Tx) error, committed f
 
 // Commits returns how many transactions the file has seen.
 func (db *DB) Commits() (n int) {
-	_ = db.Users.bolt.View(func(tx *bbolt.Tx) error {
+	_ = db.Users.bolt.Load().View(func(tx *bbolt.Tx) error {
 		n = tx.ID()
 		return nil
 	})
@@ -26,13 +26,22 @@ func (db *DB) Commits() (n int) {
 
 // LimitSize makes the file as good as full at its present size, or lifts that.
 func (db *DB) LimitSize(limit bool) {
-	db.Users.bolt.MaxSize = 0
+	db.Users.bolt.Load().MaxSize = 0
 	if limit {
-		_ = db.Users.bolt.View(func(tx *bbolt.Tx) error {
-			db.Users.bolt.MaxSize = int(tx.Size())
+		_ = db.Users.bolt.Load().View(func(tx *bbolt.Tx) error {
+			db.Users.bolt.Load().MaxSize = int(tx.Size())
 			return nil
 		})
 	}
+}
+
+// Doubt runs an operation whose transaction is in doubt afterwards, as if the fsync
+// of its meta page had failed.
+func (db *DB) Doubt(ctx context.Context) error {
+	return db.Update(ctx, func(*bbolt.Tx) error {
+		db.Users.inDoubt = true
+		return nil
+	}, nil)
 }
 
 // Fill adds n widgets in few transactions.
@@ -65,7 +74,7 @@ func (db *DB) each(ctx context.Context, n int, run func(*bbolt.Tx, int) error) e
 
 // Marks returns how many marks of the purge are in the file.
 func (db *DB) Marks() (n int) {
-	_ = db.Users.bolt.View(func(tx *bbolt.Tx) error {
+	_ = db.Users.bolt.Load().View(func(tx *bbolt.Tx) error {
 		return blacklistTable.in(tx).ForEach(func(key, value []byte) error {
 			if _, isMark, err := readToken(key, value); err == nil && isMark {
 				n++

@@ -120,6 +120,25 @@ func openFile(path string) (db *bbolt.DB, err error) {
 	return db, nil
 }
 
+// rewriteMeta has the system write the file's two meta pages once more, as they
+// are, and returns nil when they are on disk. That the file is open and locked
+// does no harm.
+func rewriteMeta(path string, pageSize int) (err error) {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	meta := make([]byte, 2*pageSize)
+	if _, err := file.ReadAt(meta, 0); err != nil {
+		return err
+	}
+	if _, err := file.WriteAt(meta, 0); err != nil {
+		return err
+	}
+	return file.Sync()
+}
+
 // inspect returns an error unless the file is one of ours, complete and of a
 // known format. It opens the file for reading only: bbolt, opening one to write,
 // may initialize it, and reads pages that a damaged file need not have.
