@@ -33,6 +33,10 @@ func ParseEmail(s string) (Email, error) {
 	return Email{text: s}, nil
 }
 
+// RestoreEmail returns an address that a store kept, as [RestoreWidgetName] does
+// a name.
+func RestoreEmail(s string) Email { return Email{text: s} }
+
 // String returns the address as it was written.
 func (e Email) String() string { return e.text }
 

@@ -57,6 +57,10 @@ func ParseWidgetName(s string) (WidgetName, error) {
 	return WidgetName{text: s}, nil
 }
 
+// RestoreWidgetName returns a name that a store kept. It is not looked at again:
+// the store answers for its being what String returned.
+func RestoreWidgetName(s string) WidgetName { return WidgetName{text: s} }
+
 // String returns the name.
 func (n WidgetName) String() string { return n.text }
 
@@ -87,6 +91,10 @@ func ParseInfoURL(s string) (InfoURL, error) {
 	}
 	return InfoURL{text: s}, nil
 }
+
+// RestoreInfoURL returns a URL that a store kept, as [RestoreWidgetName] does a
+// name.
+func RestoreInfoURL(s string) InfoURL { return InfoURL{text: s} }
 
 // String returns the URL as it was written.
 func (u InfoURL) String() string { return u.text }

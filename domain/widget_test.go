@@ -339,3 +339,17 @@ func TestDeadlineCountsDownToZero(t *testing.T) {
 		})
 	}
 }
+
+func TestRestoredTextsAreNotLookedAt(t *testing.T) {
+	t.Parallel()
+	const text = "no name, no link and no address"
+	if got := domain.RestoreWidgetName(text).String(); got != text {
+		t.Errorf("the name is %q", got)
+	}
+	if got := domain.RestoreInfoURL(text).String(); got != text {
+		t.Errorf("the URL is %q", got)
+	}
+	if got := domain.RestoreEmail(text).String(); got != text {
+		t.Errorf("the address is %q", got)
+	}
+}

@@ -121,8 +121,11 @@ func TestOpenRefusesFiles(t *testing.T) {
 			return err
 		}), "not written by widgetd"},
 		"later format": {edited(t, good, func(tx *bbolt.Tx) error {
-			return tx.Bucket([]byte("widgetd")).Put([]byte("format"), []byte("2"))
-		}), `its format is "2"`},
+			return tx.Bucket([]byte("widgetd")).Put([]byte("format"), []byte("3"))
+		}), `its format is "3"`},
+		"earlier format": {edited(t, good, func(tx *bbolt.Tx) error {
+			return tx.Bucket([]byte("widgetd")).Put([]byte("format"), []byte("1"))
+		}), `its format is "1"`},
 		"no format": {edited(t, good, func(tx *bbolt.Tx) error {
 			return tx.Bucket([]byte("widgetd")).Delete([]byte("format"))
 		}), `its format is ""`},

@@ -14,14 +14,15 @@ import (
 // big-endian, which makes keys sort by them.
 type table string
 
-// The tables of format 1. The format is the only one whose values carry no
-// checksum: every later version must be able to read it.
+// The tables of format 2. The format is the only one whose values carry no
+// checksum: every later version must be able to read it. Format 1 was never
+// released; its records were JSON.
 const (
 	formatTable    table = "widgetd"   // formatKey → the format's number, as text
-	userTable      table = "users"     // public id (16 bytes) → userRecord
+	userTable      table = "users"     // public id (16 bytes) → encodeUser
 	emailTable     table = "emails"    // Email.Key → public id
 	adminTable     table = "admins"    // public id of an administrator → nothing
-	widgetTable    table = "widgets"   // sequence number (8 bytes), in creation order → widgetRecord
+	widgetTable    table = "widgets"   // sequence number (8 bytes), in creation order → encodeWidget
 	nameTable      table = "names"     // widget name → sequence number
 	countTable     table = "counts"    // how many widgets there are where; see counts.go
 	blacklistTable table = "blacklist" // expiry (8 bytes), jti (16 bytes) → nothing; an expiry alone is a mark, see blacklist.go
@@ -30,7 +31,7 @@ const (
 // The format of the file this program reads and writes.
 const (
 	formatKey = "format"
-	format    = "1"
+	format    = "2"
 )
 
 func dataTables() []table {

@@ -107,11 +107,7 @@ func readUser(id, payload []byte) (domain.User, error) {
 
 func putUser(tx *bbolt.Tx, user domain.User) error {
 	id := user.PublicID[:]
-	payload, err := encodeUser(user)
-	if err != nil {
-		return err
-	}
-	if err := userTable.put(tx, id, payload); err != nil {
+	if err := userTable.put(tx, id, encodeUser(user)); err != nil {
 		return err
 	}
 	if user.Admin {

@@ -167,12 +167,8 @@ func readWidget(key, payload []byte) (domain.Widget, error) {
 }
 
 func putWidget(tx *bbolt.Tx, seq uint64, widget domain.Widget) error {
-	payload, err := encodeWidget(widget)
-	if err != nil {
-		return err
-	}
 	// Numbers only grow, so a page that is split will not be written to again:
 	// bbolt's default would leave every one half empty.
 	widgetTable.in(tx).FillPercent = 0.9
-	return widgetTable.put(tx, number(seq), payload)
+	return widgetTable.put(tx, number(seq), encodeWidget(widget))
 }
