@@ -28,8 +28,9 @@ const MinSecretBytes = 32
 // Signer signs and verifies tokens with one secret. It is safe for concurrent
 // use.
 type Signer struct {
-	secret []byte
-	parser *jwt.Parser
+	secret   []byte
+	parser   *jwt.Parser
+	verified verified
 }
 
 var _ ports.TokenSigner = (*Signer)(nil)
@@ -48,6 +49,7 @@ func New(secret []byte) (*Signer, error) {
 			jwt.WithStrictDecoding(),
 			jwt.WithoutClaimsValidation(),
 		),
+		verified: newVerified(),
 	}, nil
 }
 
@@ -74,7 +76,7 @@ func (s *Signer) Sign(claims domain.Claims) (string, error) {
 // Verify implements [ports.TokenSigner]. Every error is [domain.TokenInvalid]
 // and wraps its cause.
 func (s *Signer) Verify(token string) (domain.Claims, error) {
-	claims, err := s.verify(token)
+	claims, err := s.verified.of(token, s.verify)
 	if err != nil {
 		return domain.Claims{}, fmt.Errorf("%w: %w", domain.TokenInvalid, err)
 	}
