@@ -25,14 +25,14 @@ func ParseUUID(s string) (UUID, error) {
 // String returns the canonical text of RFC 9562 section 4.
 func (u UUID) String() string {
 	var text [36]byte
-	hex.Encode(text[0:8], u[0:4])
-	text[8] = '-'
-	hex.Encode(text[9:13], u[4:6])
-	text[13] = '-'
-	hex.Encode(text[14:18], u[6:8])
-	text[18] = '-'
-	hex.Encode(text[19:23], u[8:10])
-	text[23] = '-'
-	hex.Encode(text[24:36], u[10:16])
-	return string(text[:])
+	return string(u.Append(text[:0]))
+}
+
+// Append appends what String returns to b.
+func (u UUID) Append(b []byte) []byte {
+	b = hex.AppendEncode(b, u[0:4])
+	b = hex.AppendEncode(append(b, '-'), u[4:6])
+	b = hex.AppendEncode(append(b, '-'), u[6:8])
+	b = hex.AppendEncode(append(b, '-'), u[8:10])
+	return hex.AppendEncode(append(b, '-'), u[10:16])
 }

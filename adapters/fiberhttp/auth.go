@@ -28,15 +28,6 @@ func issued(message string, token domain.AccessToken) tokenBody {
 	}
 }
 
-type userBody struct {
-	Email               string `json:"email"`
-	PublicID            string `json:"public_id"`
-	Admin               bool   `json:"admin"`
-	RegisteredOn        string `json:"registered_on"`
-	RegisteredOnISO8601 string `json:"registered_on_iso8601"`
-	TokenExpiresIn      string `json:"token_expires_in"`
-}
-
 func (s *Server) register(c *fiber.Ctx) error {
 	body, err := readBody(c)
 	if err != nil {
@@ -93,14 +84,8 @@ func (s *Server) currentUser(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(userBody{
-		Email:               user.Email.String(),
-		PublicID:            user.PublicID.String(),
-		Admin:               user.Admin,
-		RegisteredOn:        formatShort(user.RegisteredOn),
-		RegisteredOnISO8601: formatISO8601(user.RegisteredOn),
-		TokenExpiresIn:      formatDigits(claims.ExpiresAt.Sub(s.clock.Now())),
-	})
+	expiresIn := claims.ExpiresAt.Sub(s.clock.Now())
+	return s.buffers.send(c, func(b []byte) []byte { return appendUser(b, user, expiresIn) })
 }
 
 func (s *Server) logOut(c *fiber.Ctx) error {

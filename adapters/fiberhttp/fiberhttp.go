@@ -10,6 +10,7 @@
 //	auth.go        /auth
 //	widgets.go     /widgets
 //	deadline.go    the texts that a deadline may be written in
+//	render.go      users, widgets and pages as JSON
 //	format.go      how dates and durations are written
 //	errors.go      the one place where errors become responses
 //	limits.go      log-in failures and registrations per client
@@ -22,9 +23,7 @@
 package fiberhttp
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -92,6 +91,7 @@ type Server struct {
 	fiber   *fiber.App
 
 	listener      atomic.Pointer[listener]
+	buffers       buffers
 	loginFailures *limiter
 	registrations *limiter
 }
@@ -217,12 +217,3 @@ type statusBody struct {
 }
 
 func succeeded(message string) statusBody { return statusBody{Status: "success", Message: message} }
-
-// encodeJSON writes a value with the characters of URLs as they are.
-func encodeJSON(v any) ([]byte, error) {
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(v)
-	return text.Bytes(), err
-}

@@ -8,6 +8,10 @@ import (
 	"github.com/widgetd/widgetd/domain"
 )
 
+func formatShort(t time.Time) string   { return string(momentOf(t).appendShort(nil)) }
+func formatISO8601(t time.Time) string { return string(momentOf(t).appendISO8601(nil)) }
+func formatRFC822(t time.Time) string  { return string(momentOf(t).appendRFC822(nil)) }
+
 func TestMomentsAreWrittenInUTC(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string][3]string{ // short, ISO 8601, RFC 822
@@ -49,7 +53,7 @@ func TestFormatDigits(t *testing.T) {
 		404*day + 17*time.Hour: "404 days, 17:00:00",
 		math.MaxInt64:          "106751 days, 23:47:16",
 	} {
-		if got := formatDigits(d); got != want {
+		if got := string(appendDigits(nil, d)); got != want {
 			t.Errorf("%v is %q, want %q", d, got, want)
 		}
 	}
@@ -73,7 +77,7 @@ func TestFormatRemainingLeavesOutLeadingZeros(t *testing.T) {
 		2*day - time.Second:         "1 day 23 hours 59 minutes 59 seconds",
 		404*day + 17*time.Hour + 4*time.Minute + 52*time.Second: "404 days 17 hours 4 minutes 52 seconds",
 	} {
-		if got := formatRemaining(domain.RestoreDeadline(noon.Add(d)), noon); got != want {
+		if got := string(appendRemaining(nil, domain.RestoreDeadline(noon.Add(d)), noon)); got != want {
 			t.Errorf("%v is %q, want %q", d, got, want)
 		}
 	}
@@ -82,7 +86,7 @@ func TestFormatRemainingLeavesOutLeadingZeros(t *testing.T) {
 func TestFormatRemainingOutlastsDurations(t *testing.T) {
 	t.Parallel()
 	last := domain.RestoreDeadline(domain.EndOfDay(9999, time.December, 31))
-	if got, want := formatRemaining(last, noon), "2912117 days 11 hours 59 minutes 59 seconds"; got != want {
+	if got, want := string(appendRemaining(nil, last, noon)), "2912117 days 11 hours 59 minutes 59 seconds"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -1,11 +1,7 @@
 package fiberhttp
 
 import (
-	"fmt"
 	"net/url"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/gofiber/fiber/v2"
 
@@ -13,44 +9,6 @@ import (
 )
 
 const widgetsPath = Base + "/widgets"
-
-type widgetBody struct {
-	Name             string    `json:"name"`
-	InfoURL          string    `json:"info_url"`
-	CreatedAt        string    `json:"created_at"`
-	CreatedAtISO8601 string    `json:"created_at_iso8601"`
-	CreatedAtRFC822  string    `json:"created_at_rfc822"`
-	Deadline         string    `json:"deadline"`
-	DeadlineISO8601  string    `json:"deadline_iso8601"`
-	DeadlinePassed   bool      `json:"deadline_passed"`
-	TimeRemaining    string    `json:"time_remaining"`
-	Owner            ownerBody `json:"owner"`
-	Link             string    `json:"link"`
-}
-
-type ownerBody struct {
-	Email    string `json:"email"`
-	PublicID string `json:"public_id"`
-}
-
-type pageBody struct {
-	Links      linksBody    `json:"links"`
-	HasPrev    bool         `json:"has_prev"`
-	HasNext    bool         `json:"has_next"`
-	Page       int          `json:"page"`
-	TotalPages int          `json:"total_pages"`
-	PerPage    int          `json:"items_per_page"`
-	TotalItems int          `json:"total_items"`
-	Items      []widgetBody `json:"items"`
-}
-
-type linksBody struct {
-	Self  string `json:"self"`
-	First string `json:"first"`
-	Prev  string `json:"prev,omitempty"`
-	Next  string `json:"next,omitempty"`
-	Last  string `json:"last"`
-}
 
 func (s *Server) listWidgets(c *fiber.Ctx) error {
 	request, err := domain.ParsePageRequest(
@@ -62,23 +20,12 @@ func (s *Server) listWidgets(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	links := linksOf(page)
-	c.Set(fiber.HeaderLink, links.header())
-	c.Set("Total-Count", strconv.Itoa(page.TotalItems))
 	now := s.clock.Now()
-	items := make([]widgetBody, len(page.Items))
-	for i, widget := range page.Items {
-		items[i] = renderWidget(widget, now)
-	}
-	return c.JSON(pageBody{
-		Links:      links,
-		HasPrev:    page.HasPrev(),
-		HasNext:    page.HasNext(),
-		Page:       request.Number(),
-		TotalPages: page.TotalPages(),
-		PerPage:    request.Size(),
-		TotalItems: page.TotalItems,
-		Items:      items,
+	return s.buffers.send(c, func(b []byte) []byte {
+		header := &c.Response().Header // which copies, so that b is free for the body again
+		header.SetBytesV(fiber.HeaderLink, appendLinkHeader(b, page))
+		header.SetBytesV("Total-Count", appendInt(b, page.TotalItems))
+		return appendPage(b, page, now)
 	})
 }
 
@@ -107,7 +54,8 @@ func (s *Server) getWidget(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	return c.JSON(renderWidget(widget, s.clock.Now()))
+	now := s.clock.Now()
+	return s.buffers.send(c, func(b []byte) []byte { return appendWidget(b, widget, now) })
 }
 
 func (s *Server) putWidget(c *fiber.Ctx) error {
@@ -190,51 +138,4 @@ func query(c *fiber.Ctx, name, fallback string) string {
 	return fallback
 }
 
-func renderWidget(widget domain.Widget, now time.Time) widgetBody {
-	return widgetBody{
-		Name:             widget.Name.String(),
-		InfoURL:          widget.InfoURL.String(),
-		CreatedAt:        formatShort(widget.CreatedAt),
-		CreatedAtISO8601: formatISO8601(widget.CreatedAt),
-		CreatedAtRFC822:  formatRFC822(widget.CreatedAt),
-		Deadline:         formatShort(widget.Deadline.Time()),
-		DeadlineISO8601:  formatISO8601(widget.Deadline.Time()),
-		DeadlinePassed:   widget.Deadline.PassedAt(now),
-		TimeRemaining:    formatRemaining(widget.Deadline, now),
-		Owner:            ownerBody{Email: widget.Owner.Email.String(), PublicID: widget.Owner.PublicID.String()},
-		Link:             widgetLink(widget.Name),
-	}
-}
-
 func widgetLink(name domain.WidgetName) string { return widgetsPath + "/" + name.String() }
-
-func linksOf(page domain.Page) linksBody {
-	to := func(number int) string {
-		return fmt.Sprintf("%s?page=%d&per_page=%d", widgetsPath, number, page.Request.Size())
-	}
-	links := linksBody{Self: to(page.Request.Number()), First: to(1), Last: to(page.LastPage())}
-	if page.HasPrev() {
-		links.Prev = to(page.PrevPage())
-	}
-	if page.HasNext() {
-		links.Next = to(page.NextPage())
-	}
-	return links
-}
-
-// header returns the links as a Link header (RFC 8288 section 3).
-func (l linksBody) header() string {
-	var header strings.Builder
-	for _, link := range []struct{ rel, target string }{
-		{"self", l.Self}, {"first", l.First}, {"prev", l.Prev}, {"next", l.Next}, {"last", l.Last},
-	} {
-		if link.target == "" {
-			continue
-		}
-		if header.Len() > 0 {
-			header.WriteString(", ")
-		}
-		fmt.Fprintf(&header, "<%s>; rel=%q", link.target, link.rel)
-	}
-	return header.String()
-}
