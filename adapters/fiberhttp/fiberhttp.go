@@ -6,6 +6,7 @@
 //
 //	fiberhttp.go   the server: its limits, timeouts and routes
 //	middleware.go  what happens around every request; who is asking
+//	timeout.go     how long the ports may take
 //	body.go        form, multipart and JSON bodies into fields
 //	auth.go        /auth
 //	widgets.go     /widgets
@@ -204,8 +205,8 @@ func routeUnknownMethods(handler fasthttp.RequestHandler) fasthttp.RequestHandle
 // knownMethod returns a method that Fiber knows: the given one, else TRACE, which
 // no route takes.
 func knownMethod(method string) string {
-	if slices.Contains(fiber.DefaultMethods, method) {
-		return strings.Clone(method)
+	if i := slices.Index(fiber.DefaultMethods, method); i >= 0 {
+		return fiber.DefaultMethods[i] // not method, which Fiber's buffer may hold
 	}
 	return fiber.MethodTrace
 }

@@ -60,8 +60,8 @@ func appendWidget(b []byte, widget domain.Widget, now time.Time) []byte {
 	b = appendRemaining(append(b, `,"time_remaining":"`...), widget.Deadline, now)
 	b = appendText(append(b, `","owner":{"email":`...), widget.Owner.Email.String())
 	b = widget.Owner.PublicID.Append(append(b, `,"public_id":"`...))
-	b = appendText(append(b, `"},"link":`...), widgetLink(widget.Name))
-	return append(b, '}')
+	b = appendEscaped(append(b, `"},"link":"`+widgetsPath+`/`...), widget.Name.String())
+	return append(b, `"}`...)
 }
 
 func appendPage(b []byte, page domain.Page, now time.Time) []byte {
@@ -131,16 +131,21 @@ func (l link) appendTarget(b []byte, request domain.PageRequest) []byte {
 
 func appendInt(b []byte, n int) []byte { return strconv.AppendInt(b, int64(n), 10) }
 
-// appendText writes a string. One that JSON has to escape something of, or that is
-// not ASCII and so might be, is left to encoding/json.
+// appendText writes a string.
 func appendText(b []byte, text string) []byte {
+	return append(appendEscaped(append(b, '"'), text), '"')
+}
+
+// appendEscaped writes what stands within the quotes of a string. Where JSON has
+// to escape something, or may have to, as it is not ASCII, it asks encoding/json.
+func appendEscaped(b []byte, text string) []byte {
 	for i := range len(text) {
 		if c := text[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
 			encoded, _ := encodeJSON(text) // fails for no string
-			return append(b, bytes.TrimSuffix(encoded, []byte("\n"))...)
+			return append(b, encoded[len(`"`):len(encoded)-len("\"\n")]...)
 		}
 	}
-	return append(append(append(b, '"'), text...), '"')
+	return append(b, text...)
 }
 
 // encodeJSON writes a value with the characters of URLs as they are.

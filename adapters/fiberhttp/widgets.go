@@ -120,7 +120,8 @@ func pathName(c *fiber.Ctx) string {
 	if err != nil {
 		text = raw
 	}
-	lower := []byte(text)
+	var short [domain.MaxWidgetNameBytes]byte // room on the stack for that of a widget
+	lower := append(short[:0], text...)
 	for i, b := range lower {
 		if 'A' <= b && b <= 'Z' {
 			lower[i] = b + ('a' - 'A')
