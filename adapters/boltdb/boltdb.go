@@ -87,9 +87,9 @@ func (s *store) view(ctx context.Context, read func(*bbolt.Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return unavailable(err)
 	}
-	var tx *bbolt.Tx
+	var tx readTx
 	err := s.guard(func() (err error) {
-		if tx, err = s.bolt.Load().Begin(false); err != nil {
+		if tx, err = s.readers.take(); err != nil {
 			return unavailable(err)
 		}
 		return nil
@@ -97,8 +97,12 @@ func (s *store) view(ctx context.Context, read func(*bbolt.Tx) error) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = tx.Rollback() }()
-	return guard(func() error { return read(tx) })
+	defer s.readers.give(tx)
+	err = guard(func() error { return read(tx.Tx) })
+	if errors.Is(err, errUnreadable) {
+		return unavailable(err)
+	}
+	return err
 }
 
 // close leaves a file alone that could not be read, for bbolt may still hold its
@@ -113,6 +117,7 @@ func (s *store) close() error {
 			closed <- errUnreadable
 			return
 		}
+		s.readers.retire() // for good
 		closed <- s.bolt.Load().Close()
 	}()
 	select {

@@ -26,9 +26,10 @@ type committer struct {
 	path     string
 	pageSize int
 	bolt     atomic.Pointer[bbolt.DB] // the open file
-	queue    chan *operation          // unbuffered: senders that wait are the queue
-	quit     chan struct{}            // closed to stop
-	stopped  chan struct{}            // closed when stopped
+	readers  *readers
+	queue    chan *operation // unbuffered: senders that wait are the queue
+	quit     chan struct{}   // closed to stop
+	stopped  chan struct{}   // closed when stopped
 
 	unreadable atomic.Bool // see guard
 
@@ -54,6 +55,7 @@ func newCommitter(bolt *bbolt.DB) *committer {
 		stopped:  make(chan struct{}),
 	}
 	c.bolt.Store(bolt)
+	c.readers = &readers{begin: func() (*bbolt.Tx, error) { return c.bolt.Load().Begin(false) }}
 	return c
 }
 
@@ -153,6 +155,8 @@ func (c *committer) commit(batch []*operation) {
 // been written all the same, else one operation is, and nothing was written.
 func (c *committer) transact(batch []*operation) error {
 	return c.guard(func() error {
+		c.readers.retire() // before settle too, which may close the file
+		defer c.readers.resume()
 		if err := c.settle(); err != nil {
 			return unavailable(err)
 		}
