@@ -32,31 +32,32 @@ func (s *server) minter(t *testing.T) func() string {
 // again and again, and checks all that it ever acknowledged.
 func TestNothingAcknowledgedIsLostByACrash(t *testing.T) {
 	t.Parallel()
-	const rounds, clients = 6, 12
+	const clients = 12
 	data := folder(t)
-	settings := []string{"WIDGETD_SECRET_KEY=" + secretKey}
+	settings := []string{"WIDGETD_SECRET_KEY=" + secretKey, "WIDGETD_MAX_REGISTRATIONS=0"}
 	s := start(t, data, append(settings, asAdmin...)...)
+	figures := &figures{}
+	figures.watch(s)
+	defer figures.log(t)
 	mint := s.minter(t)
 	admin := mint()
 	var facts []*memory
-	for round := range rounds {
-		enough := newCountdown(300 + 77*round)
+	for round := range rounds(t, 6) {
+		enough := newCountdown(200 + random(t, round).IntN(500))
 		var busy sync.WaitGroup
 		for i := range clients {
 			client := &client{t: t, s: s, token: admin, mint: mint, memory: newMemory(), acknowledged: enough}
 			facts = append(facts, client.memory)
 			busy.Go(func() { client.work(fmt.Sprintf("r%d-c%d", round, i)) })
 		}
-		select {
-		case <-enough.reached:
-		case <-s.exited:
-			t.Errorf("the server ended by itself:\n%s", s.log)
-		}
+		enough.await(t)
 		s.kill()
+		figures.faults++
 		busy.Wait()
 
 		s = start(t, data, settings...)
-		s.wantFacts(t, admin, facts)
+		figures.watch(s)
+		s.wantFacts(t, admin, facts, figures)
 		for _, memory := range facts[round*clients:] {
 			for name, told := range memory.widgets {
 				s.wantSame(t, admin, name, told.now)
@@ -72,16 +73,18 @@ type fate struct{ now, maybe string }
 // memory is what a client was told and what it asked for when the server, or its
 // store, died.
 type memory struct {
-	widgets map[string]fate
-	created []string        // in order, those that were acknowledged
-	tokens  map[string]bool // whether logged out
+	widgets  map[string]fate
+	created  []string          // in order, those that were acknowledged
+	tokens   map[string]bool   // whether logged out
+	accounts map[string]string // the token it was registered with, by email
 }
 
 func newMemory() *memory {
-	return &memory{widgets: map[string]fate{}, tokens: map[string]bool{}}
+	return &memory{widgets: map[string]fate{}, tokens: map[string]bool{}, accounts: map[string]string{}}
 }
 
-// client writes to a server until that dies, or its store if that may.
+// client writes to a server until that dies, or its store if that may, or as long
+// as it is told to.
 type client struct {
 	t            *testing.T
 	s            *server
@@ -90,28 +93,11 @@ type client struct {
 	memory       *memory
 	acknowledged *countdown
 	storeMayDie  bool
-}
-
-// countdown tells when it was counted down.
-type countdown struct {
-	left    atomic.Int64
-	reached chan struct{}
-}
-
-func newCountdown(n int) *countdown {
-	c := &countdown{reached: make(chan struct{})}
-	c.left.Store(int64(n))
-	return c
-}
-
-func (c *countdown) count() {
-	if c.left.Add(-1) == 0 {
-		close(c.reached)
-	}
+	until        <-chan struct{} // may be nil
 }
 
 func (c *client) work(prefix string) {
-	for i := 0; ; i++ {
+	for i := 0; !isClosed(c.until); i++ {
 		name, link := fmt.Sprintf("%s-%d", prefix, i), fmt.Sprintf("https://example.com/%s/%d", prefix, i)
 		f := widgetFields().with("name", name).with("info_url", link)
 		create := post("/widgets", c.token, f)
@@ -131,6 +117,18 @@ func (c *client) work(prefix string) {
 		if i%2 == 1 && !c.logOut() {
 			return
 		}
+		if i%16 == 5 && !c.register(name+"@example.com") {
+			return
+		}
+	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -161,18 +159,32 @@ func (c *client) logOut() bool {
 	return true
 }
 
+// register makes an account, which takes long: passwords are hashed.
+func (c *client) register(email string) bool {
+	res, ok := c.send(post("/auth/register", "", fields{"email": email, "password": userPassword}), 201)
+	if ok {
+		c.memory.accounts[email] = res.text("access_token")
+	}
+	return ok
+}
+
 func (c *client) ask(r request, status int) bool {
+	_, ok := c.send(r, status)
+	return ok
+}
+
+func (c *client) send(r request, status int) (response, bool) {
 	res, err := c.s.send(r)
 	if err != nil || c.storeMayDie && res.status == http.StatusServiceUnavailable {
-		return false
+		return res, false
 	}
 	res.want(c.t, status, "")
 	c.acknowledged.count()
-	return true
+	return res, true
 }
 
 // wantFacts checks that what the server has is what it told its clients.
-func (s *server) wantFacts(t *testing.T, admin string, facts []*memory) {
+func (s *server) wantFacts(t *testing.T, admin string, told []*memory, figures *figures) {
 	t.Helper()
 	items := s.widgets(t, admin)
 	links, place := map[string]string{}, map[string]int{}
@@ -183,15 +195,13 @@ func (s *server) wantFacts(t *testing.T, admin string, facts []*memory) {
 		links[item.Name], place[item.Name] = item.InfoURL, i
 	}
 	known := 0
-	for _, memory := range facts {
+	for _, memory := range told {
 		for name, told := range memory.widgets {
 			link, found := links[name]
 			if found {
 				known++
 			}
-			if link != told.now && link != told.maybe {
-				t.Errorf("%s has the link %q, want %q or %q", name, link, told.now, told.maybe)
-			}
+			figures.check(t, link == told.now || link == told.maybe, "%s has the link %q, want %q or %q", name, link, told.now, told.maybe)
 			// What was uncertain is settled now.
 			memory.widgets[name] = fate{link, link}
 		}
@@ -201,11 +211,15 @@ func (s *server) wantFacts(t *testing.T, admin string, facts []*memory) {
 		}
 		for token, loggedOut := range memory.tokens {
 			res := s.do(t, get("/auth/user", token))
+			want, says := 200, ""
 			if loggedOut {
-				res.wantTokenRefused(t, tokenLoggedOut)
-			} else {
-				res.want(t, 200, "")
+				want, says = 401, tokenLoggedOut
 			}
+			figures.check(t, res.status == want && res.text("message") == says, "a token, logged out: %v, gets %d %s", loggedOut, res.status, res.body)
+		}
+		for email, token := range memory.accounts {
+			res := s.do(t, get("/auth/user", token))
+			figures.check(t, res.text("email") == email, "the account %s: %d %s", email, res.status, res.body)
 		}
 	}
 	if known != len(items) {

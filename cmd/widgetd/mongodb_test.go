@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"context"
+	"fmt"
 	"maps"
 	"net/url"
 	"os"
@@ -71,33 +72,33 @@ func (s *server) awaitReady(t *testing.T) {
 // write to both, again and again, and checks all that was ever acknowledged.
 func TestServersOutliveTheirStore(t *testing.T) {
 	t.Parallel()
-	const rounds, clients, writes = 2, 8, 100
+	const clients, writes = 8, 100
 	store := mongotest.Start(t)
-	servers := startTwo(t, store.Database(t), asAdmin...)
+	servers := startTwo(t, store.Database(t), append(asAdmin, "WIDGETD_MAX_REGISTRATIONS=0")...)
+	figures := &figures{}
+	figures.watch(servers...)
+	defer figures.log(t)
 	servers[0].register(t, userEmail, userPassword)
 	mint := servers[0].minter(t)
 	admin, loggedOut := mint(), mint()
 	servers[0].do(t, post("/auth/logout", loggedOut, nil)).want(t, 200, "")
 	var facts []*memory
-	for round := range rounds {
+	for round := range rounds(t, 2) {
 		enough := newCountdown(writes)
 		var busy sync.WaitGroup
 		for i := range clients {
 			client := &client{t: t, s: servers[i%2], token: admin, mint: mint, memory: newMemory(), acknowledged: enough, storeMayDie: true}
 			facts = append(facts, client.memory)
-			busy.Go(func() { client.work(string(rune('a'+round)) + "-" + string(rune('a'+i))) })
+			busy.Go(func() { client.work(fmt.Sprintf("r%d-c%d", round, i)) })
 		}
 		stop := make(chan struct{})
 		var watching sync.WaitGroup
 		for _, s := range servers {
 			watching.Go(func() { s.watch(t, loggedOut, stop) })
 		}
-		select {
-		case <-enough.reached:
-		case <-time.After(patience):
-			t.Error("the clients do not get on")
-		}
+		enough.await(t)
 		store.Kill(t)
+		figures.faults++
 		for _, s := range servers {
 			s.wantNoStore(t, admin, &busy)
 		}
@@ -106,11 +107,50 @@ func TestServersOutliveTheirStore(t *testing.T) {
 		store.Restart(t)
 		for _, s := range servers {
 			s.awaitReady(t)
-			s.wantFacts(t, admin, facts)
+			s.wantFacts(t, admin, facts, figures)
 			s.logIn(t, userEmail, userPassword)
 		}
 		close(stop)
 		watching.Wait()
+	}
+}
+
+// TestServersOutliveOneOfThem kills one of two servers while clients write to
+// both, again and again. The other goes on, and both know all that was ever
+// acknowledged by either.
+func TestServersOutliveOneOfThem(t *testing.T) {
+	t.Parallel()
+	const clients, writes = 8, 60
+	uri := mongotest.URI(t)
+	servers := startTwo(t, uri, append(asAdmin, "WIDGETD_MAX_REGISTRATIONS=0")...)
+	figures := &figures{}
+	figures.watch(servers...)
+	defer figures.log(t)
+	mint := servers[0].minter(t)
+	admin := mint()
+	var facts []*memory
+	for round := range rounds(t, 2) {
+		enough, more := newCountdown(writes), newCountdown(writes)
+		mortal, survivor := servers[round%2], servers[1-round%2]
+		var busy sync.WaitGroup
+		for i := range clients {
+			client := &client{t: t, s: servers[i%2], token: admin, mint: mint, memory: newMemory(), acknowledged: enough}
+			if client.s == survivor {
+				client.acknowledged, client.until = more, more.reached
+			}
+			facts = append(facts, client.memory)
+			busy.Go(func() { client.work(fmt.Sprintf("r%d-c%d", round, i)) })
+		}
+		enough.await(t)
+		mortal.kill()
+		figures.faults++
+		more.await(t)
+		busy.Wait()
+		survivor.wantFacts(t, admin, facts, figures)
+
+		servers[round%2] = start(t, folder(t), onMongoDB(uri)...)
+		figures.watch(servers[round%2])
+		servers[round%2].wantFacts(t, admin, facts, figures)
 	}
 }
 
