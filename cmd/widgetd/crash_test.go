@@ -36,7 +36,7 @@ func TestNothingAcknowledgedIsLostByACrash(t *testing.T) {
 	data := folder(t)
 	settings := []string{"WIDGETD_SECRET_KEY=" + secretKey, "WIDGETD_MAX_REGISTRATIONS=0"}
 	s := start(t, data, append(settings, asAdmin...)...)
-	figures := &figures{}
+	figures := newFigures()
 	figures.watch(s)
 	defer figures.log(t)
 	mint := s.minter(t)

@@ -75,7 +75,7 @@ func TestServersOutliveTheirStore(t *testing.T) {
 	const clients, writes = 8, 100
 	store := mongotest.Start(t)
 	servers := startTwo(t, store.Database(t), append(asAdmin, "WIDGETD_MAX_REGISTRATIONS=0")...)
-	figures := &figures{}
+	figures := newFigures()
 	figures.watch(servers...)
 	defer figures.log(t)
 	servers[0].register(t, userEmail, userPassword)
@@ -123,7 +123,7 @@ func TestServersOutliveOneOfThem(t *testing.T) {
 	const clients, writes = 8, 60
 	uri := mongotest.URI(t)
 	servers := startTwo(t, uri, append(asAdmin, "WIDGETD_MAX_REGISTRATIONS=0")...)
-	figures := &figures{}
+	figures := newFigures()
 	figures.watch(servers...)
 	defer figures.log(t)
 	mint := servers[0].minter(t)

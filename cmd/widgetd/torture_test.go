@@ -38,14 +38,20 @@ func random(t *testing.T, round int) *rand.Rand {
 
 // figures are what a test that breaks things has to show for it.
 type figures struct {
-	servers []*server
+	servers map[*server]bool
 	faults  int
 	facts   int // that were acknowledged and checked
 	lost    int // of those
 }
 
+func newFigures() *figures { return &figures{servers: map[*server]bool{}} }
+
 // watch has the figures include what is asked of these servers.
-func (f *figures) watch(servers ...*server) { f.servers = append(f.servers, servers...) }
+func (f *figures) watch(servers ...*server) {
+	for _, s := range servers {
+		f.servers[s] = true
+	}
+}
 
 // check counts a fact and, unless it still is one, tells what became of it.
 func (f *figures) check(t *testing.T, still bool, format string, args ...any) {
@@ -61,7 +67,7 @@ func (f *figures) check(t *testing.T, still bool, format string, args ...any) {
 func (f *figures) log(t *testing.T) {
 	t.Helper()
 	var requests int64
-	for _, s := range f.servers {
+	for s := range f.servers {
 		requests += s.sent.Load()
 	}
 	t.Logf("torture: %d requests tried, %d faults injected, %d acknowledged facts checked, lost: %d",
