@@ -160,9 +160,25 @@ func inspect(path string) error {
 			if err := checkSize(tx, path); err != nil {
 				return err
 			}
+			if err := checkContent(path); err != nil {
+				return err
+			}
 			return checkTables(tx)
 		})
 	})
+}
+
+func checkContent(path string) error {
+	file, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return err
+	}
+	return checkPages(file, info.Size())
 }
 
 func checkSize(tx *bbolt.Tx, path string) error {

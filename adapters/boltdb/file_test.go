@@ -179,19 +179,86 @@ func TestEveryPageDamaged(t *testing.T) {
 func wantTruth(t *testing.T, db *boltdb.DB) {
 	t.Helper()
 	defer db.Close()
-	for n := range filled {
-		if got, err := db.Users.ByPublicID(t.Context(), id(n)); err == nil {
-			equal(t, "user", got, user(n))
-		} else if errors.Is(err, domain.Unavailable) || errors.Is(err, domain.Invalid) {
-			t.Errorf("ByPublicID of a damaged file: %v", err)
-		}
-		if got, err := db.Widgets.ByName(t.Context(), widget(n).Name); err == nil {
-			equal(t, "widget", got, widget(n))
+	truth := func(what string, err error, right bool) {
+		t.Helper()
+		kind := (*domain.Error)(nil)
+		if err == nil && !right || errors.As(err, &kind) || errors.Is(err, domain.NotFound) {
+			t.Errorf("%s of a damaged file is wrong, error %v", what, err)
 		}
 	}
-	page, err := db.Widgets.List(t.Context(), must(domain.ParsePageRequest("1", "5")))
-	if err == nil {
-		equal(t, "total", page.TotalItems, filled)
+	for n := range filled {
+		byID, err := db.Users.ByPublicID(t.Context(), id(n))
+		truth("ByPublicID", err, byID == user(n))
+		byEmail, err := db.Users.ByEmail(t.Context(), user(n).Email)
+		truth("ByEmail", err, byEmail == user(n))
+		byName, err := db.Widgets.ByName(t.Context(), widget(n).Name)
+		truth("ByName", err, byName == widget(n))
+		blacklisted, err := db.Blacklist.Contains(t.Context(), id(n))
+		truth("Contains", err, blacklisted)
+	}
+	page, err := db.Widgets.List(t.Context(), must(domain.ParsePageRequest("1", "100")))
+	truth("List", err, page.TotalItems == filled && len(page.Items) == filled)
+	// What is free, and the next number, show when it is written to.
+	truth("Add", db.Widgets.Add(t.Context(), widget(filled)), true)
+	truth("Check", db.Check(), true)
+}
+
+// FuzzDamagedFile changes bytes of a store file. What is written over is drawn
+// from the seed, or zeros where that is 0; a length of 0 cuts the file off.
+func FuzzDamagedFile(f *testing.F) {
+	good := filledFile(f)
+	used := int(sizeOf(f, good))
+	f.Add(uint32(0), uint16(0), uint64(0))
+	for n := range 200 {
+		random := rand.New(rand.NewPCG(7, uint64(n)))
+		f.Add(random.Uint32(), uint16(1<<random.IntN(13)), random.Uint64()*uint64(n%4))
+	}
+	f.Fuzz(func(t *testing.T, at uint32, length uint16, seed uint64) {
+		bad, from := bytes.Clone(good), int(at)%used
+		if length == 0 {
+			bad = bad[:from]
+		}
+		for i, random := from, rand.New(rand.NewPCG(seed, 0)); i < min(from+int(length), used); i++ {
+			bad[i] = byte(random.Uint32())
+			if seed == 0 {
+				bad[i] = 0
+			} else if length == 1 {
+				bad[i] = good[i] ^ 1<<(seed%8)
+			}
+		}
+		path := filepath.Join(t.TempDir(), "widgetd.db")
+		noError(t, os.WriteFile(path, bad, 0o600))
+		db, err := boltdb.Open(filepath.Dir(path))
+		if err == nil {
+			wantTruth(t, db)
+			return
+		}
+		wantError(t, err, path)
+		if !bytes.Equal(must(os.ReadFile(path)), bad) {
+			t.Error("the file was changed")
+		}
+	})
+}
+
+// TestEveryBitOfHeadersFlipped leaves out no bit of a page's header and of that of
+// its first element.
+func TestEveryBitOfHeadersFlipped(t *testing.T) {
+	t.Parallel()
+	good := filledFile(t)
+	path := filepath.Join(t.TempDir(), "widgetd.db")
+	noError(t, os.WriteFile(path, good, 0o600))
+	file := must(os.OpenFile(path, os.O_RDWR, 0))
+	defer file.Close()
+	for at := int64(0); at < sizeOf(t, good); at += int64(os.Getpagesize()) {
+		for bit := range int64(8 * 32) {
+			byteAt := at + bit/8
+			must(file.WriteAt([]byte{good[byteAt] ^ 1<<(bit%8)}, byteAt))
+			if db, err := boltdb.Open(filepath.Dir(path)); err == nil {
+				wantTruth(t, db)
+				noError(t, os.WriteFile(path, good, 0o600))
+			}
+			must(file.WriteAt(good[byteAt:byteAt+1], byteAt))
+		}
 	}
 }
 
@@ -224,9 +291,8 @@ func TestDamagedRecords(t *testing.T) {
 		"names":   {"ByName", "Delete"},
 		"counts":  {"List", "Delete"},
 	} {
-		dir := t.TempDir()
-		noError(t, os.WriteFile(filepath.Join(dir, "widgetd.db"), edited(t, good, damage(table)), 0o600))
-		db := open(t, dir)
+		db := openFilled(t, good)
+		noError(t, db.Update(t.Context(), damage(table), nil)) // while it is open; opening it would refuse it
 		for _, method := range methods {
 			err := read[method](db)
 			wantError(t, err, "damaged record in table "+table)
@@ -240,16 +306,23 @@ func TestDamagedRecords(t *testing.T) {
 		"widgets": {"ByName", "it is missing"},
 		"counts":  {"Delete", "table counts disagrees"},
 	} {
-		dir := t.TempDir()
-		noError(t, os.WriteFile(filepath.Join(dir, "widgetd.db"), edited(t, good, lose(table)), 0o600))
-		wantError(t, read[lost.method](open(t, dir)), lost.want)
+		db := openFilled(t, good)
+		noError(t, db.Update(t.Context(), lose(table), nil))
+		wantError(t, read[lost.method](db), lost.want)
 	}
+}
+
+func openFilled(t *testing.T, good []byte) *boltdb.DB {
+	t.Helper()
+	dir := t.TempDir()
+	noError(t, os.WriteFile(filepath.Join(dir, "widgetd.db"), good, 0o600))
+	return open(t, dir)
 }
 
 // filled is how many users, widgets and tokens filledFile has.
 const filled = 40
 
-func filledFile(t *testing.T) []byte {
+func filledFile(t testing.TB) []byte {
 	t.Helper()
 	dir := t.TempDir()
 	db := open(t, dir)
@@ -271,7 +344,7 @@ func filledFile(t *testing.T) []byte {
 }
 
 // edited returns the bbolt file content after edit, an empty one if it is nil.
-func edited(t *testing.T, content []byte, edit func(*bbolt.Tx) error) []byte {
+func edited(t testing.TB, content []byte, edit func(*bbolt.Tx) error) []byte {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "edited")
 	noError(t, os.WriteFile(path, content, 0o600))
@@ -282,7 +355,7 @@ func edited(t *testing.T, content []byte, edit func(*bbolt.Tx) error) []byte {
 }
 
 // sizeOf returns how much of a bbolt file is in use.
-func sizeOf(t *testing.T, content []byte) (n int64) {
+func sizeOf(t testing.TB, content []byte) (n int64) {
 	t.Helper()
 	edited(t, content, func(tx *bbolt.Tx) error {
 		n = tx.Size()

@@ -1,6 +1,7 @@
 package boltdb
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -66,6 +67,18 @@ func checkTables(tx *bbolt.Tx) error {
 		if t.in(tx) == nil {
 			return fmt.Errorf("damaged: table %s is missing", t)
 		}
+	}
+	return checkSequence(tx)
+}
+
+// checkSequence wants the number of the next widget to be one that no widget has,
+// but not so far beyond that it cannot have been reached.
+func checkSequence(tx *bbolt.Tx) error {
+	const far = 1 << 40
+	b := widgetTable.in(tx)
+	next := number(b.Sequence() + 1)
+	if last, _ := b.Cursor().Last(); bytes.Compare(last, next) >= 0 || b.Sequence() > far {
+		return errors.New("damaged: table widgets has a wrong sequence number")
 	}
 	return nil
 }
