@@ -328,11 +328,15 @@ func (p *pages) checkBucket(e element, depth int) error {
 	if err != nil || page.id != 0 || page.kind != leafPage || page.overflow != 0 || size != len(inline) {
 		return fmt.Errorf("damaged: table %s is not as long as it says", t)
 	}
-	err = bounds{}.check(page, elements)
-	for _, e := range elements {
-		err = errors.Join(err, t.checkRecord(e, depth))
+	if err := (bounds{}).check(page, elements); err != nil {
+		return fmt.Errorf("damaged: table %s has a key out of order", t)
 	}
-	return err
+	for _, e := range elements {
+		if err := t.checkRecord(e, depth); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkRecord checks a record of the table.
