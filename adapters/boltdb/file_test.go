@@ -193,7 +193,7 @@ func wantTruth(t *testing.T, db *boltdb.DB) {
 		truth("ByEmail", err, byEmail == user(n))
 		byName, err := db.Widgets.ByName(t.Context(), widget(n).Name)
 		truth("ByName", err, byName == widget(n))
-		blacklisted, err := db.Blacklist.Contains(t.Context(), id(n))
+		blacklisted, err := db.Blacklist.Contains(t.Context(), token(n, time.Hour))
 		truth("Contains", err, blacklisted)
 	}
 	page, err := db.Widgets.List(t.Context(), must(domain.ParsePageRequest("1", "100")))

@@ -75,11 +75,11 @@ func blacklistMutants() []mutant {
 				unread.Store(token.ID, nil)
 				return good.Add(ctx, token)
 			}
-			broken.ContainsFunc = func(ctx context.Context, id domain.UUID) (bool, error) {
-				if _, first := unread.LoadAndDelete(id); first {
+			broken.ContainsFunc = func(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
+				if _, first := unread.LoadAndDelete(token.ID); first {
 					return false, nil
 				}
-				return good.Contains(ctx, id)
+				return good.Contains(ctx, token)
 			}
 		})},
 
