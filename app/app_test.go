@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/widgetd/widgetd/adapters/fiberhttp/openapitest"
 	"github.com/widgetd/widgetd/adapters/memory"
 	"github.com/widgetd/widgetd/app"
 	"github.com/widgetd/widgetd/domain"
@@ -155,8 +156,20 @@ func (s *served) ask(t *testing.T, method, path, token, form string) (status int
 			t.Errorf("%s %s is answered with %q", method, path, text)
 		}
 	}
+	if err := document().Check(method, path, http.Response{StatusCode: res.StatusCode, Header: res.Header}, strings.TrimSpace(string(text))); err != nil {
+		t.Error(err)
+	}
 	return res.StatusCode, res.Header, body
 }
+
+// document is what every response is checked against.
+var document = sync.OnceValue(func() *openapitest.Document {
+	document, err := openapitest.Parse(app.OpenAPI())
+	if err != nil {
+		panic(err) // its own tests fail too
+	}
+	return document
+})
 
 const (
 	credentials  = "email=" + adminEmail + "&password=" + adminPassword

@@ -3,6 +3,7 @@ package fiberhttp
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"sync"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
@@ -11,38 +12,43 @@ import (
 // file is what is served as it is, until another version of the program.
 type file struct {
 	contentType string
-	content     []byte
-	gzipped     bool
+	plain       func() []byte
+	gzipped     []byte // the same, or nil
 	version     string
 }
 
 func newFile(contentType string, content []byte) file {
-	sum := sha256.Sum256(content)
-	return file{contentType: contentType, content: content, version: hex.EncodeToString(sum[:16])}
+	return file{contentType: contentType, plain: func() []byte { return content }, version: versionOf(content)}
 }
 
-// newGzippedFile returns a file whose content was compressed beforehand.
-func newGzippedFile(contentType string, content []byte) file {
-	f := newFile(contentType, content)
-	f.gzipped = true
-	return f
+// newGzippedFile returns a file whose content was compressed beforehand. It is
+// inflated when a client asks for that first.
+func newGzippedFile(contentType string, gzipped []byte) file {
+	plain := sync.OnceValue(func() []byte {
+		content, err := fasthttp.AppendGunzipBytes(nil, gzipped)
+		if err != nil {
+			panic(err) // what was compiled in is not gzip
+		}
+		return content
+	})
+	return file{contentType: contentType, plain: plain, gzipped: gzipped, version: versionOf(gzipped)}
+}
+
+func versionOf(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:16])
 }
 
 // serve answers with the file, or with 304 to a client that has it. Caches may
 // keep it, but ask each time.
 func (f file) serve(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderCacheControl, "no-cache")
-	etag, content := f.version, f.content
-	if f.gzipped {
+	etag, content := f.version, f.plain
+	if f.gzipped != nil {
 		c.Vary(fiber.HeaderAcceptEncoding)
 		if c.Request().Header.HasAcceptEncoding("gzip") {
 			c.Set(fiber.HeaderContentEncoding, "gzip")
-			etag += "-gzip"
-		} else {
-			var err error
-			if content, err = fasthttp.AppendGunzipBytes(nil, content); err != nil {
-				return err
-			}
+			etag, content = etag+"-gzip", func() []byte { return f.gzipped }
 		}
 	}
 	c.Set(fiber.HeaderETag, `"`+etag+`"`)
@@ -53,5 +59,5 @@ func (f file) serve(c *fiber.Ctx) error {
 		return nil
 	}
 	c.Set(fiber.HeaderContentType, f.contentType)
-	return c.Send(content)
+	return c.Send(content())
 }

@@ -51,7 +51,7 @@ var (
 )
 
 // document is what every response is checked against.
-var document = must(openapitest.Parse(fiberhttp.OpenAPI()))
+var document = sync.OnceValue(func() *openapitest.Document { return must(openapitest.Parse(fiberhttp.OpenAPI())) })
 
 // gearBody is how gear is rendered at start.
 const gearBody = `{"name":"gear","info_url":"https://example.com/gear?a=1&b=2",` +
@@ -450,7 +450,7 @@ func (r response) checkDocumented(to request) error {
 	line, _, _ := strings.Cut(to.wire(), "\r\n")
 	method, target, _ := strings.Cut(line, " ")
 	target, _, _ = strings.Cut(target, " ")
-	return document.Check(method, target, http.Response{StatusCode: r.status, Header: r.header}, r.body)
+	return document().Check(method, target, http.Response{StatusCode: r.status, Header: r.header}, r.body)
 }
 
 // want compares the response with the expected status, body and headers, each as

@@ -47,7 +47,7 @@ func TestDocumentIsTheOneWritten(t *testing.T) {
 
 func TestDocumentHasTheRoutesAndNoOthers(t *testing.T) {
 	t.Parallel()
-	got := slices.Sorted(slices.Values(document.Operations()))
+	got := slices.Sorted(slices.Values(document().Operations()))
 	want := slices.Sorted(slices.Values(serve(t).http.Routes()))
 	if !slices.Equal(got, want) {
 		t.Errorf("the document has\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -61,7 +61,7 @@ func TestExamplesAreAsTheDocumentHasThem(t *testing.T) {
 		t.Fatal(err)
 	}
 	tried := 0
-	for _, operation := range document.Operations() {
+	for _, operation := range document().Operations() {
 		method, path, _ := strings.Cut(operation, " ")
 		for status, response := range written.at("paths", path, strings.ToLower(method), "responses").each() {
 			header := http.Header{}
@@ -75,7 +75,7 @@ func TestExamplesAreAsTheDocumentHasThem(t *testing.T) {
 			header.Set("Content-Type", "application/json")
 			for name, example := range written.follow(response).at("content", "application/json", "examples").each() {
 				body := must(json.Marshal(example["value"]))
-				err := document.Check(method, strings.NewReplacer("{", "", "}", "").Replace(path),
+				err := document().Check(method, strings.NewReplacer("{", "", "}", "").Replace(path),
 					http.Response{StatusCode: must(strconv.Atoi(status)), Header: header}, string(body))
 				if err != nil {
 					t.Errorf("%s: %s, %s: %v", operation, status, name, err)

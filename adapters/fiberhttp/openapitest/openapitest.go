@@ -49,14 +49,15 @@ type Document struct {
 }
 
 // Parse reads a document, as JSON, and compiles its schemas. It must have the
-// responses BadRequest, NotFound, MethodNotAllowed, ContentTooLarge and
-// HeadersTooLarge among its components.
+// responses BadRequest, NotFound, MethodNotAllowed, RequestTimeout,
+// ContentTooLarge and HeadersTooLarge among its components.
 func Parse(text []byte) (*Document, error) {
 	text = bytes.Replace(text, []byte(`"paths": {`), []byte(`"paths": {
 		"`+nowhere+`": {"get": {"responses": {
 			"400": {"$ref": "#/components/responses/BadRequest"},
 			"404": {"$ref": "#/components/responses/NotFound"},
 			"405": {"$ref": "#/components/responses/MethodNotAllowed"},
+			"408": {"$ref": "#/components/responses/RequestTimeout"},
 			"413": {"$ref": "#/components/responses/ContentTooLarge"},
 			"431": {"$ref": "#/components/responses/HeadersTooLarge"}
 		}}},`), 1)
@@ -114,7 +115,10 @@ func (d *Document) Operations() []string {
 // response to a request that comes to no operation is an error that all have.
 func (d *Document) Check(method, target string, response http.Response, body string) error {
 	if method == http.MethodOptions && response.StatusCode == http.StatusNoContent {
-		return nil // a preflight, which CORS describes
+		if body != "" {
+			return errors.New("a preflight is answered with a body")
+		}
+		return nil // CORS describes it
 	}
 	check := d.whole
 	if method == http.MethodHead {
