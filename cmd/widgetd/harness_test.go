@@ -119,6 +119,8 @@ type server struct {
 	exited chan struct{}
 	sent   atomic.Int64 // requests
 
+	lastWords string // the line that a test expects it to end with, if any
+
 	mu      sync.Mutex
 	secrets map[string]bool // what it was told and has told, and must not log
 }
@@ -173,7 +175,8 @@ func (s *server) awaitListening(t *testing.T) {
 		t.Fatalf("the server does not listen:\n%s", s.log)
 	}
 	s.addr = line["addr"].(string)
-	s.url = "http://" + s.addr
+	scheme, _, _ := strings.Cut(line["url"].(string), "://")
+	s.url = scheme + "://" + s.addr
 }
 
 func returnRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
@@ -188,6 +191,9 @@ func (s *server) end() {
 	}
 	s.client.CloseIdleConnections()
 	for _, line := range s.log.lines() {
+		if line == s.lastWords {
+			continue
+		}
 		if record, ok := parse(line); !ok || record["level"] == "ERROR" && record["msg"] != "request failed" {
 			s.t.Errorf("the log has %s", line)
 		}
@@ -332,21 +338,34 @@ func (j *journal) find(key, value string) (map[string]any, bool) {
 
 // await returns the first record with that value of a key, once there is one. It
 // gives up when ended is closed.
-func (j *journal) await(key, value string, ended <-chan struct{}) (map[string]any, bool) {
+func (j *journal) await(key, value string, ended <-chan struct{}) (record map[string]any, ok bool) {
+	j.awaitThat(ended, func() bool {
+		record, ok = j.find(key, value)
+		return ok
+	})
+	return record, ok
+}
+
+// awaitText is await for a text, and reports whether it is there.
+func (j *journal) awaitText(text string, ended <-chan struct{}) bool {
+	return j.awaitThat(ended, func() bool { return strings.Contains(j.String(), text) })
+}
+
+func (j *journal) awaitThat(ended <-chan struct{}, isThere func() bool) bool {
 	late := time.After(patience)
 	for {
 		j.mu.Lock()
 		changed := j.changed
 		j.mu.Unlock()
-		if record, ok := j.find(key, value); ok {
-			return record, true
+		if isThere() {
+			return true
 		}
 		select {
 		case <-changed:
 		case <-ended:
-			return j.find(key, value)
+			return isThere()
 		case <-late:
-			return nil, false
+			return false
 		}
 	}
 }
