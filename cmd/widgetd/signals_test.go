@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -23,31 +24,40 @@ type halfSent struct {
 func (s *server) sendHalf(t *testing.T, token, name string) *halfSent {
 	t.Helper()
 	contentType, body := asForm(widgetFields().with("name", name))
+	h := s.sendHeader(t, "POST "+api+"/widgets", len(body), "Authorization: Bearer "+token, "Content-Type: "+contentType)
+	fmt.Fprint(h.conn, body[:len(body)/2])
+	h.rest = body[len(body)/2:]
+	return h
+}
+
+// sendHeader sends a request but for its body, and returns once the server has
+// read that much.
+func (s *server) sendHeader(t *testing.T, line string, length int, header ...string) *halfSent {
+	t.Helper()
 	conn, err := net.Dial("tcp", s.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	h := &halfSent{s, conn, bufio.NewReader(conn), body[len(body)/2:]}
-	fmt.Fprintf(conn, "POST %s/widgets HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %s\r\nContent-Type: %s\r\nContent-Length: %d\r\nExpect: 100-continue\r\n\r\n",
-		api, token, contentType, len(body))
+	header = append(header, "Host: x", fmt.Sprintf("Content-Length: %d", length), "Expect: 100-continue")
+	fmt.Fprintf(conn, "%s HTTP/1.1\r\n%s\r\n\r\n", line, strings.Join(header, "\r\n"))
+	h := &halfSent{s: s, conn: conn, in: bufio.NewReader(conn)}
 	res, err := http.ReadResponse(h.in, nil)
 	if err != nil || res.StatusCode != http.StatusContinue {
 		t.Fatalf("asked whether to go on, the server says %v, %v", res, err)
 	}
-	fmt.Fprint(conn, body[:len(body)/2])
 	return h
 }
 
-// finish sends the other half and returns the response.
-func (h *halfSent) finish(t *testing.T) response {
+// finish sends the other half of that request and returns the response.
+func (h *halfSent) finish(t *testing.T, r request) response {
 	t.Helper()
 	fmt.Fprint(h.conn, h.rest)
 	res, err := http.ReadResponse(h.in, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := h.s.receive(request{method: "POST", path: api + "/widgets"}, res)
+	got, err := h.s.receive(r, res)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,13 +97,29 @@ func TestRequestInFlightEndsBeforeTheServer(t *testing.T) {
 				t.Fatal("the server ended before the request")
 			default:
 			}
-			inFlight.finish(t).want(t, 201, success("New widget added: last."))
+			inFlight.finish(t, request{method: "POST", path: api + "/widgets"}).want(t, 201, success("New widget added: last."))
 			s.wantExit(0)
 			if names := start(t, data).names(t, admin); len(names) != 1 || names[0] != "last" {
 				t.Errorf("widgets after the restart: %q", names)
 			}
 		})
 	}
+}
+
+func TestServerThatStopsIsNotReady(t *testing.T) {
+	t.Parallel()
+	s := start(t, folder(t), asAdmin...)
+	admin := s.logIn(t, adminEmail, adminPassword)
+	ask := s.sendHeader(t, "GET /readyz", 2)
+	holdsUp := s.sendHalf(t, admin, "last")
+	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	s.awaitClosed(t)
+	ask.rest = "{}"
+	ask.finish(t, request{method: "GET", path: "/readyz"}).want(t, 503, `{"message":"Service Unavailable"}`)
+	holdsUp.finish(t, request{method: "POST", path: api + "/widgets"}).want(t, 201, "")
+	s.wantExit(0)
 }
 
 func TestIdleConnectionDoesNotHoldUpTheEnd(t *testing.T) {
