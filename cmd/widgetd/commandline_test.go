@@ -27,6 +27,8 @@ var settings = map[string]struct {
 	"--max-login-failures":  {"WIDGETD_MAX_LOGIN_FAILURES", []string{"x", "-1", "99999999999999999999"}},
 	"--max-registrations":   {"WIDGETD_MAX_REGISTRATIONS", []string{"x", "-1", "99999999999999999999"}},
 	"--trusted-proxies":     {"WIDGETD_TRUSTED_PROXIES", []string{"x", "10.0.0.0/33", "10.0.0.1,,", "example.com"}},
+	"--tls-cert":            {"WIDGETD_TLS_CERT", []string{"/nowhere"}},
+	"--tls-key":             {"WIDGETD_TLS_KEY", []string{"/nowhere"}},
 	"--log-format":          {"WIDGETD_LOG_FORMAT", []string{"xml", "JSON"}},
 	"--log-level":           {"WIDGETD_LOG_LEVEL", []string{"loud", "INFO"}},
 	"--mongodb-uri": {"WIDGETD_MONGODB_URI", []string{"nonsense", "postgres://ada:secret@example.com/widgetd", "mongodb://",
