@@ -297,7 +297,7 @@ func (a *App) purge(ctx context.Context) {
 	ticker := time.NewTicker(purgeInterval)
 	defer ticker.Stop()
 	for {
-		forgotten, err := a.Auth.Purge(ctx)
+		forgotten, err := a.purgeOnce(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -312,4 +312,15 @@ func (a *App) purge(ctx context.Context) {
 		case <-ticker.C:
 		}
 	}
+}
+
+// purgeOnce makes a panic an error: it would end the server, which can do without
+// a purge.
+func (a *App) purgeOnce(ctx context.Context) (forgotten int, err error) {
+	defer func() {
+		if value := recover(); value != nil {
+			err = fmt.Errorf("panic: %v", value)
+		}
+	}()
+	return a.Auth.Purge(ctx)
 }

@@ -59,6 +59,7 @@ type house struct {
 	widgets   ports.WidgetRepository
 	blacklist ports.TokenBlacklist
 	hasher    ports.PasswordHasher
+	signer    ports.TokenSigner // may be nil
 }
 
 func inMemory() *house {
@@ -73,7 +74,7 @@ func inMemory() *house {
 func (h *house) options(log *slog.Logger) []app.Option {
 	return []app.Option{
 		app.WithUserRepository(h.users), app.WithWidgetRepository(h.widgets), app.WithTokenBlacklist(h.blacklist),
-		app.WithPasswordHasher(h.hasher), app.WithLogger(log),
+		app.WithPasswordHasher(h.hasher), app.WithTokenSigner(h.signer), app.WithLogger(log),
 	}
 }
 
@@ -270,35 +271,41 @@ func TestClockAndSignerOfTheCallersAreUsed(t *testing.T) {
 type trouble struct {
 	begun atomic.Bool
 	fail  func(ctx context.Context) error
+	in    string       // the only method with it; all if empty
+	met   atomic.Int64 // how often it was
 }
 
-// meet returns the error of the trouble, if it has begun.
-func (t *trouble) meet(ctx context.Context) error {
-	if t.begun.Load() {
-		return t.fail(ctx)
+// meet returns the error of the trouble, if it has begun in that method.
+func (t *trouble) meet(ctx context.Context, method string) error {
+	if !t.begun.Load() || t.in != "" && t.in != method {
+		return nil
 	}
-	return nil
+	t.met.Add(1)
+	return t.fail(ctx)
 }
 
 func (t *trouble) inUsers(users ports.UserRepository) ports.UserRepository {
 	return &fakes.UserRepositoryMock{
 		AddFunc: func(ctx context.Context, user domain.User) error {
-			return orElse(t.meet(ctx), func() error { return users.Add(ctx, user) })
+			return orElse(t.meet(ctx, "Users.Add"), func() error { return users.Add(ctx, user) })
 		},
 		ByEmailFunc: func(ctx context.Context, email domain.Email) (domain.User, error) {
-			if err := t.meet(ctx); err != nil {
+			if err := t.meet(ctx, "Users.ByEmail"); err != nil {
 				return domain.User{}, err
 			}
 			return users.ByEmail(ctx, email)
 		},
 		ByPublicIDFunc: func(ctx context.Context, id domain.UUID) (domain.User, error) {
-			if err := t.meet(ctx); err != nil {
+			if err := t.meet(ctx, "Users.ByPublicID"); err != nil {
 				return domain.User{}, err
 			}
 			return users.ByPublicID(ctx, id)
 		},
+		SetCredentialsFunc: func(ctx context.Context, user domain.User, currentHash string) error {
+			return orElse(t.meet(ctx, "Users.SetCredentials"), func() error { return users.SetCredentials(ctx, user, currentHash) })
+		},
 		HasAdminFunc: func(ctx context.Context) (bool, error) {
-			if err := t.meet(ctx); err != nil {
+			if err := t.meet(ctx, "Users.HasAdmin"); err != nil {
 				return false, err
 			}
 			return users.HasAdmin(ctx)
@@ -309,25 +316,25 @@ func (t *trouble) inUsers(users ports.UserRepository) ports.UserRepository {
 func (t *trouble) inWidgets(widgets ports.WidgetRepository) ports.WidgetRepository {
 	return &fakes.WidgetRepositoryMock{
 		AddFunc: func(ctx context.Context, widget domain.Widget) error {
-			return orElse(t.meet(ctx), func() error { return widgets.Add(ctx, widget) })
+			return orElse(t.meet(ctx, "Widgets.Add"), func() error { return widgets.Add(ctx, widget) })
 		},
 		ByNameFunc: func(ctx context.Context, name domain.WidgetName) (domain.Widget, error) {
-			if err := t.meet(ctx); err != nil {
+			if err := t.meet(ctx, "Widgets.ByName"); err != nil {
 				return domain.Widget{}, err
 			}
 			return widgets.ByName(ctx, name)
 		},
 		ListFunc: func(ctx context.Context, page domain.PageRequest) (domain.Page, error) {
-			if err := t.meet(ctx); err != nil {
+			if err := t.meet(ctx, "Widgets.List"); err != nil {
 				return domain.Page{}, err
 			}
 			return widgets.List(ctx, page)
 		},
 		UpdateFunc: func(ctx context.Context, name domain.WidgetName, infoURL domain.InfoURL, deadline domain.Deadline) error {
-			return orElse(t.meet(ctx), func() error { return widgets.Update(ctx, name, infoURL, deadline) })
+			return orElse(t.meet(ctx, "Widgets.Update"), func() error { return widgets.Update(ctx, name, infoURL, deadline) })
 		},
 		DeleteFunc: func(ctx context.Context, name domain.WidgetName) error {
-			return orElse(t.meet(ctx), func() error { return widgets.Delete(ctx, name) })
+			return orElse(t.meet(ctx, "Widgets.Delete"), func() error { return widgets.Delete(ctx, name) })
 		},
 	}
 }
@@ -335,31 +342,53 @@ func (t *trouble) inWidgets(widgets ports.WidgetRepository) ports.WidgetReposito
 func (t *trouble) inBlacklist(blacklist ports.TokenBlacklist) ports.TokenBlacklist {
 	return &fakes.TokenBlacklistMock{
 		AddFunc: func(ctx context.Context, token domain.BlacklistedToken) error {
-			return orElse(t.meet(ctx), func() error { return blacklist.Add(ctx, token) })
+			return orElse(t.meet(ctx, "Blacklist.Add"), func() error { return blacklist.Add(ctx, token) })
 		},
 		ContainsFunc: func(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
-			if err := t.meet(ctx); err != nil {
+			if err := t.meet(ctx, "Blacklist.Contains"); err != nil {
 				return false, err
 			}
 			return blacklist.Contains(ctx, token)
 		},
-		PurgeFunc: blacklist.Purge,
+		PurgeFunc: func(ctx context.Context, now time.Time) (int, error) {
+			if err := t.meet(ctx, "Blacklist.Purge"); err != nil {
+				return 0, err
+			}
+			return blacklist.Purge(ctx, now)
+		},
 	}
 }
 
 func (t *trouble) inHasher(hasher ports.PasswordHasher) ports.PasswordHasher {
 	return &fakes.PasswordHasherMock{
 		HashFunc: func(ctx context.Context, password domain.Password) (string, error) {
-			if err := t.meet(ctx); err != nil {
+			if err := t.meet(ctx, "Hasher.Hash"); err != nil {
 				return "", err
 			}
 			return hasher.Hash(ctx, password)
 		},
 		VerifyFunc: func(ctx context.Context, hash string, password domain.Password) (bool, bool, error) {
-			if err := t.meet(ctx); err != nil {
+			if err := t.meet(ctx, "Hasher.Verify"); err != nil {
 				return false, false, err
 			}
 			return hasher.Verify(ctx, hash, password)
+		},
+	}
+}
+
+func (t *trouble) inSigner(signer ports.TokenSigner) ports.TokenSigner {
+	return &fakes.TokenSignerMock{
+		SignFunc: func(claims domain.Claims) (string, error) {
+			if err := t.meet(context.Background(), "Signer.Sign"); err != nil {
+				return "", err
+			}
+			return signer.Sign(claims)
+		},
+		VerifyFunc: func(token string) (domain.Claims, error) {
+			if err := t.meet(context.Background(), "Signer.Verify"); err != nil {
+				return domain.Claims{}, err
+			}
+			return signer.Verify(token)
 		},
 	}
 }

@@ -326,6 +326,15 @@ func (j *journal) lines() []string {
 	return slices.DeleteFunc(strings.Split(j.String(), "\n"), func(line string) bool { return line == "" })
 }
 
+// take returns the lines and forgets them, for a test that looks at them itself.
+func (j *journal) take() []string {
+	lines := j.lines()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.text.Reset()
+	return lines
+}
+
 // find returns the first record with that value of a key.
 func (j *journal) find(key, value string) (map[string]any, bool) {
 	for _, line := range j.lines() {
