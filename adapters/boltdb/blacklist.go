@@ -53,6 +53,22 @@ func (b *Blacklist) Add(ctx context.Context, token domain.BlacklistedToken) erro
 	}, func() { b.remember(token) })
 }
 
+// AddAll is Add for many tokens, in one transaction.
+func (b *Blacklist) AddAll(ctx context.Context, tokens []domain.BlacklistedToken) error {
+	return b.update(ctx, func(tx *bbolt.Tx) error {
+		for _, token := range tokens {
+			if err := blacklistTable.put(tx, tokenKey(token), nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	}, func() {
+		for _, token := range tokens {
+			b.remember(token)
+		}
+	})
+}
+
 // Contains implements [ports.TokenBlacklist].
 func (b *Blacklist) Contains(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
 	_, kept, err := b.lookUp(ctx, token)

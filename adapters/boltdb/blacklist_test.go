@@ -133,3 +133,18 @@ func wantBlacklisted(t *testing.T, db *boltdb.DB, token domain.BlacklistedToken,
 	noError(t, err)
 	equal(t, "Contains", got, want)
 }
+
+func TestAddAllRemembersEveryToken(t *testing.T) {
+	t.Parallel()
+	db := openTemp(t)
+	tokens := []domain.BlacklistedToken{token(1, time.Hour), token(2, time.Hour), token(1, 2*time.Hour)}
+	noError(t, db.Blacklist.AddAll(t.Context(), tokens))
+	for _, token := range tokens {
+		kept, err := db.Blacklist.Contains(t.Context(), token.ID)
+		noError(t, err)
+		equal(t, "remembered", kept, true)
+	}
+	n, err := db.Blacklist.Purge(t.Context(), token(0, time.Hour).ExpiresAt)
+	noError(t, err)
+	equal(t, "forgotten", n, 1)
+}

@@ -1,6 +1,7 @@
 package boltdb_test
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -101,4 +102,23 @@ func deleteAll(t *testing.T, db *boltdb.DB, widgets []domain.Widget) {
 		names[i] = w.Name
 	}
 	noError(t, db.DeleteAll(t.Context(), names))
+}
+
+func TestAddAllIsAllOrNothing(t *testing.T) {
+	t.Parallel()
+	db := openTemp(t)
+	some := func(from, to int) (widgets []domain.Widget) {
+		for n := from; n < to; n++ {
+			widgets = append(widgets, widget(n))
+		}
+		return widgets
+	}
+	noError(t, db.Widgets.AddAll(t.Context(), some(0, 100)))
+	if err := db.Widgets.AddAll(t.Context(), some(50, 150)); !errors.Is(err, domain.AlreadyExists) {
+		t.Errorf("with names that are there: %v", err)
+	}
+	noError(t, db.Widgets.AddAll(t.Context(), some(100, 150)))
+	equal(t, "total", list(t, db, 1, 5).TotalItems, 150)
+	equal(t, "the last", list(t, db, 30, 5).Items[4], widget(149))
+	noError(t, db.Check())
 }

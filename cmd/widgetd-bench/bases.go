@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"path/filepath"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"go.etcd.io/bbolt"
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"golang.org/x/crypto/argon2"
+)
+
+// repeat returns what calls do all the time, so many at once, and measures that.
+func repeat(atOnce int, do func() error) func(time.Duration) (measured, error) {
+	return func(duration time.Duration) (measured, error) {
+		var (
+			mu   sync.Mutex
+			busy sync.WaitGroup
+			all  = measured{latency: newHistogram()}
+			err  error
+		)
+		start := time.Now()
+		for range atOnce {
+			busy.Go(func() {
+				own := newHistogram()
+				for began := time.Now(); began.Sub(start) < duration; {
+					failure := do()
+					ended := time.Now()
+					if failure == nil {
+						failure = own.RecordValue(ended.Sub(began).Microseconds())
+					}
+					if failure != nil {
+						mu.Lock()
+						defer mu.Unlock()
+						err = failure
+						return
+					}
+					began = ended
+				}
+				mu.Lock()
+				defer mu.Unlock()
+				all.latency.Merge(own)
+			})
+		}
+		busy.Wait()
+		all.requests, all.elapsed = int(all.latency.TotalCount()), time.Since(start)
+		return all, err
+	}
+}
+
+// rawArgon2id is what no log-in can be faster than: the hash of the password, with
+// the program's parameters, on every processor.
+func rawArgon2id() side {
+	const passes, memory, threads, length = 2, 19 << 10, 1, 32
+	salt := make([]byte, 16)
+	return side{"argon2id", nil, repeat(runtime.GOMAXPROCS(0), func() error {
+		argon2.IDKey([]byte(password), salt, passes, memory, threads, length)
+		return nil
+	})}
+}
+
+// rawBatch is bbolt's own way to share an fsync: puts of as many bytes as a widget
+// has, so many at once.
+func rawBatch(folder string, atOnce int) (side, func() error, error) {
+	db, err := bbolt.Open(filepath.Join(folder, "batch.db"), 0o600, nil)
+	if err != nil {
+		return side{}, nil, err
+	}
+	bucket := []byte("bucket")
+	err = db.Update(func(tx *bbolt.Tx) error {
+		_, err := tx.CreateBucketIfNotExists(bucket)
+		return err
+	})
+	var last atomic.Uint64
+	value := make([]byte, 200)
+	return side{"bbolt Batch", nil, repeat(atOnce, func() error {
+		key := binary.BigEndian.AppendUint64(nil, last.Add(1))
+		return db.Batch(func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Put(key, value) })
+	})}, db.Close, err
+}
+
+// rawInsert is the same for MongoDB: inserts by its driver, one round trip each,
+// with the options of the URI.
+func rawInsert(ctx context.Context, database *mongo.Database, atOnce int) side {
+	raw := database.Collection("raw")
+	value := make([]byte, 200)
+	return side{"driver's InsertOne", nil, repeat(atOnce, func() error {
+		_, err := raw.InsertOne(ctx, bson.D{{Key: "_id", Value: uuid.NewString()}, {Key: "value", Value: value}})
+		return err
+	})}
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/HdrHistogram/hdrhistogram-go"
+)
+
+// The generator shares its processors with the server, so it does as little as
+// it can: requests are made ahead, each connection has one on its way at a time
+// (no pipelining), and of a response it reads the status and the length.
+
+// load is what is asked of a server, by many connections at once.
+type load struct {
+	addr   string
+	status int // what every response must have
+	// feed returns what gives a connection its requests, one after the other, until
+	// it returns nil. Each is sent before the next is asked for.
+	feed func(connection int) func() []byte
+}
+
+// measured is what a load found out.
+type measured struct {
+	requests int
+	elapsed  time.Duration
+	latency  *hdrhistogram.Histogram // microseconds
+}
+
+// perSecond returns the throughput.
+func (m measured) perSecond() float64 { return float64(m.requests) / m.elapsed.Seconds() }
+
+func newHistogram() *hdrhistogram.Histogram {
+	return hdrhistogram.New(1, time.Minute.Microseconds(), 3)
+}
+
+// run asks for a while, or until the requests end. An answer with another status
+// is an error: nobody wants to know how fast a server refuses.
+func (l load) run(connections int, duration time.Duration) (measured, error) {
+	opened := make([]*connection, 0, connections)
+	defer func() {
+		for _, c := range opened {
+			_ = c.Close()
+		}
+	}()
+	for range connections {
+		c, err := net.Dial("tcp", l.addr) //nolint:noctx // of this machine
+		if err != nil {
+			return measured{}, err
+		}
+		opened = append(opened, &connection{Conn: c, status: l.status, latency: newHistogram(), in: make([]byte, 64<<10)})
+	}
+	var busy sync.WaitGroup
+	start := time.Now()
+	for i, c := range opened {
+		next := l.feed(i)
+		busy.Go(func() { c.err = c.ask(next, start.Add(duration)) })
+	}
+	busy.Wait()
+	all := measured{elapsed: time.Since(start), latency: newHistogram()}
+	var err error
+	for _, c := range opened {
+		all.requests += int(c.latency.TotalCount())
+		all.latency.Merge(c.latency)
+		err = errors.Join(err, c.err)
+	}
+	return all, err
+}
+
+// connection is one that requests are sent over, one after the other.
+type connection struct {
+	net.Conn
+	status  int
+	latency *hdrhistogram.Histogram
+	in      []byte
+	err     error
+}
+
+func (c *connection) ask(next func() []byte, until time.Time) error {
+	for began := time.Now(); began.Before(until); {
+		request := next()
+		if request == nil {
+			return nil
+		}
+		if err := c.exchange(request); err != nil {
+			return err
+		}
+		ended := time.Now()
+		if err := c.latency.RecordValue(ended.Sub(began).Microseconds()); err != nil {
+			return err
+		}
+		began = ended
+	}
+	return nil
+}
+
+// exchange sends a request and reads its response.
+func (c *connection) exchange(request []byte) error {
+	if _, err := c.Write(request); err != nil {
+		return err
+	}
+	n, head := 0, -1
+	for head < 0 {
+		if n == len(c.in) {
+			return errors.New("the head of a response is too long")
+		}
+		read, err := c.Read(c.in[n:])
+		if err != nil {
+			return err
+		}
+		n += read
+		head = bytes.Index(c.in[:n], []byte("\r\n\r\n"))
+	}
+	if err := c.check(c.in[:n]); err != nil {
+		return err
+	}
+	rest := head + len("\r\n\r\n") + contentLength(c.in[:head]) - n
+	for rest > 0 {
+		read, err := c.Read(c.in)
+		if err != nil {
+			return err
+		}
+		rest -= read
+	}
+	return nil
+}
+
+// check returns an error unless the response begins with the right status.
+func (c *connection) check(response []byte) error {
+	const statusAt = len("HTTP/1.1 ")
+	if status, err := strconv.Atoi(string(response[statusAt : statusAt+3])); err != nil || status != c.status {
+		return fmt.Errorf("got another answer than %d: %s", c.status, response)
+	}
+	return nil
+}
+
+func contentLength(head []byte) (n int) {
+	name := []byte("\r\nContent-Length: ")
+	at := bytes.Index(head, name)
+	if at < 0 {
+		return 0 // as of a 204
+	}
+	for _, digit := range head[at+len(name):] {
+		if digit < '0' || '9' < digit {
+			break
+		}
+		n = 10*n + int(digit-'0')
+	}
+	return n
+}

@@ -1,0 +1,165 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/widgetd/widgetd/domain"
+)
+
+const (
+	base      = "/api/v1"
+	firstPage = base + "/widgets?page=1&per_page=10"
+	ownUser   = base + "/auth/user"
+)
+
+// server is a program that runs on a store, and what is needed to ask it.
+type server struct {
+	*process
+	connections int
+	admin       domain.User
+	token       string
+	widgets     int
+}
+
+// request returns the bytes of one, with a token if there is one.
+func request(method, path, token, body string) []byte {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%s %s HTTP/1.1\r\nHost: localhost\r\n", method, path)
+	if token != "" {
+		fmt.Fprintf(&text, "Authorization: Bearer %s\r\n", token)
+	}
+	if body != "" {
+		fmt.Fprintf(&text, "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n", len(body))
+	}
+	return []byte(text.String() + "\r\n" + body)
+}
+
+// side returns a side that asks p, which answers with the status.
+func (s *server) side(name string, p *process, connections, status int, feed func(connection int) func() []byte) side {
+	return side{name, p, load{p.addr, status, feed}.withConnections(connections)}
+}
+
+func (l load) withConnections(n int) func(time.Duration) (measured, error) {
+	return func(duration time.Duration) (measured, error) { return l.run(n, duration) }
+}
+
+// read returns a side that reads one path of p all the time.
+func (s *server) read(name string, p *process, path string) side {
+	same := request(http.MethodGet, path, s.token, "")
+	return s.side(name, p, s.connections, http.StatusOK, func(int) func() []byte { return func() []byte { return same } })
+}
+
+// get returns a side that reads widgets of p, any of them.
+func (s *server) get(name string, p *process) side {
+	return s.side(name, p, s.connections, http.StatusOK, func(connection int) func() []byte {
+		widgets := rand.New(rand.NewPCG(uint64(connection), 0)) //nolint:gosec // no secret
+		next := request(http.MethodGet, base+"/widgets/"+widgetName(0), s.token, "")
+		digits := numberIn(next)
+		return func() []byte {
+			writeNumber(digits, widgets.IntN(s.widgets))
+			return next
+		}
+	})
+}
+
+// create returns a side that makes widgets.
+func (s *server) create() side {
+	var made atomic.Int64
+	return s.side("widgetd", s.process, s.connections, http.StatusCreated, func(int) func() []byte {
+		next := request(http.MethodPost, base+"/widgets", s.token,
+			"name="+widgetName(0)+"&info_url=https://example.com/widgets/of/ada?page=1&deadline=2099-12-31")
+		digits := numberIn(next)
+		return func() []byte {
+			writeNumber(digits, s.widgets+int(made.Add(1)))
+			return next
+		}
+	})
+}
+
+// logIn returns a side that logs in, with enough connections to keep every
+// processor busy: an attempt takes tens of milliseconds.
+func (s *server) logIn(processors int) side {
+	same := request(http.MethodPost, base+"/auth/login", "", "email="+email+"&password="+strings.ReplaceAll(password, " ", "+"))
+	return s.side("widgetd", s.process, 2*processors, http.StatusOK, func(int) func() []byte { return func() []byte { return same } })
+}
+
+// logOut returns a side that ends tokens, which are signed before each round.
+func (s *server) logOut() side {
+	const perSecond = 20_000 // more than a round needs
+	return side{"widgetd", s.process, func(duration time.Duration) (measured, error) {
+		tokens, err := newTokens(s.admin, int(duration.Seconds()*perSecond))
+		if err != nil {
+			return measured{}, err
+		}
+		requests := make([][]byte, len(tokens))
+		for i, token := range tokens {
+			requests[i] = request(http.MethodPost, base+"/auth/logout", token, "")
+		}
+		var used atomic.Int64
+		return load{s.addr, http.StatusOK, func(int) func() []byte {
+			return func() []byte {
+				if i := int(used.Add(1)) - 1; i < len(requests) {
+					return requests[i]
+				}
+				return nil
+			}
+		}}.run(s.connections, duration)
+	}}
+}
+
+// answer returns what the server answers to a path.
+func (s *server) answer(path string) (answer, error) {
+	asked, err := http.NewRequest(http.MethodGet, "http://"+s.addr+path, nil) //nolint:noctx // it answers at once
+	if err != nil {
+		return answer{}, err
+	}
+	asked.Header.Set("Authorization", "Bearer "+s.token)
+	response, err := http.DefaultClient.Do(asked)
+	if err != nil {
+		return answer{}, err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusOK {
+		err = fmt.Errorf("GET %s: %s: %s", path, response.Status, body)
+	}
+	return newAnswer(response.Header, body), err
+}
+
+// answers returns what a bare server is to answer.
+func (s *server) answers() (answers, error) {
+	routes := answers{}
+	for route, path := range map[string]string{
+		base + "/widgets/:name": base + "/widgets/" + widgetName(0),
+		base + "/widgets":       firstPage,
+		base + "/auth/user":     ownUser,
+	} {
+		answer, err := s.answer(path)
+		if err != nil {
+			return nil, err
+		}
+		routes[route] = answer
+	}
+	return routes, nil
+}
+
+// numberIn returns where in a request the seven digits of a widget's name are.
+func numberIn(request []byte) []byte {
+	at := bytes.Index(request, []byte("widget-0000000")) + len("widget-")
+	return request[at : at+7]
+}
+
+// writeNumber writes n as seven digits.
+func writeNumber(digits []byte, n int) {
+	for i := len(digits) - 1; i >= 0; i-- {
+		digits[i] = byte('0' + n%10)
+		n /= 10
+	}
+}
