@@ -140,7 +140,7 @@ func TestAddAllRemembersEveryToken(t *testing.T) {
 	tokens := []domain.BlacklistedToken{token(1, time.Hour), token(2, time.Hour), token(1, 2*time.Hour)}
 	noError(t, db.Blacklist.AddAll(t.Context(), tokens))
 	for _, token := range tokens {
-		kept, err := db.Blacklist.Contains(t.Context(), token.ID)
+		kept, err := db.Blacklist.Contains(t.Context(), token)
 		noError(t, err)
 		equal(t, "remembered", kept, true)
 	}
