@@ -38,10 +38,10 @@ var slowly = map[string]struct{ begin, trickle string }{
 // linger sends what a slow client sends until the server ends the connection.
 func linger(conn net.Conn, begin, trickle string) error {
 	defer conn.Close()
-	closed := make(chan error, 1)
+	closed := make(chan struct{})
 	go func() {
-		_, err := io.Copy(io.Discard, conn)
-		closed <- err
+		_, _ = io.Copy(io.Discard, conn)
+		close(closed)
 	}()
 	_, _ = io.WriteString(conn, begin)
 	late, next := time.After(cutOff), time.NewTicker(200*time.Millisecond)
