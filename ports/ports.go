@@ -135,6 +135,14 @@ type TokenBlacklist interface {
 	Purge(ctx context.Context, now time.Time) (int, error)
 }
 
+// TokenCounter is what a [TokenBlacklist] may be as well: one that knows its size,
+// for the operator to see.
+type TokenCounter interface {
+	// Count returns how many tokens are remembered, at little cost however many
+	// those are. It may be off for a while after the store's crash.
+	Count(ctx context.Context) (int, error)
+}
+
 // TokenSigner turns claims into text that nobody else can make.
 type TokenSigner interface {
 	// Sign returns the claims as a signed token.

@@ -36,7 +36,10 @@ type Blacklist struct {
 // noMark is earlier than every expiry.
 const noMark = math.MinInt64
 
-var _ ports.TokenBlacklist = (*Blacklist)(nil)
+var (
+	_ ports.TokenBlacklist = (*Blacklist)(nil)
+	_ ports.TokenCounter   = (*Blacklist)(nil)
+)
 
 // Add implements [ports.TokenBlacklist]. A token that is added with different
 // expiries is remembered until the latest.
@@ -90,6 +93,16 @@ func (b *Blacklist) Purge(ctx context.Context, now time.Time) (forgotten int, er
 		}
 		forgotten += n
 	}
+}
+
+// Count implements [ports.TokenCounter].
+func (b *Blacklist) Count(ctx context.Context) (int, error) {
+	if err := b.usable(ctx); err != nil {
+		return 0, err
+	}
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return len(b.expiries), nil
 }
 
 // expired returns the maxPurge tokens that expired first, or all that had by now,
@@ -165,11 +178,8 @@ func (b *Blacklist) load() error {
 // lookUp reports whether the token is remembered, and until when: as a forgotten
 // one, until the mark.
 func (b *Blacklist) lookUp(ctx context.Context, token domain.BlacklistedToken) (expiry int64, kept bool, err error) {
-	if err := ctx.Err(); err != nil {
-		return 0, false, unavailable(err)
-	}
-	if b.isStopped() {
-		return 0, false, unavailable(errClosed)
+	if err := b.usable(ctx); err != nil {
+		return 0, false, err
 	}
 	b.mu.RLock()
 	defer b.mu.RUnlock()
@@ -178,6 +188,17 @@ func (b *Blacklist) lookUp(ctx context.Context, token domain.BlacklistedToken) (
 		return b.mark, true, nil
 	}
 	return expiry, kept, nil
+}
+
+// usable returns an Unavailable error when memory must not be asked any more.
+func (b *Blacklist) usable(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return unavailable(err)
+	}
+	if b.isStopped() {
+		return unavailable(errClosed)
+	}
+	return nil
 }
 
 // remember puts a token into memory that is on disk.

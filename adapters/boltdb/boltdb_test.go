@@ -42,6 +42,11 @@ func TestBlacklist(t *testing.T) {
 	conformance.TokenBlacklist(t, func(t *testing.T) ports.TokenBlacklist { return openTemp(t).Blacklist })
 }
 
+func TestBlacklistCount(t *testing.T) {
+	t.Parallel()
+	conformance.TokenCounter(t, func(t *testing.T) conformance.CountedBlacklist { return openTemp(t).Blacklist })
+}
+
 func TestUsersDurable(t *testing.T) {
 	t.Parallel()
 	conformance.DurableUsers(t, func(t *testing.T) (ports.UserRepository, func() ports.UserRepository) {

@@ -17,7 +17,10 @@ type Blacklist struct {
 	forgotten time.Time // the latest expiry of a token that was forgotten
 }
 
-var _ ports.TokenBlacklist = (*Blacklist)(nil)
+var (
+	_ ports.TokenBlacklist = (*Blacklist)(nil)
+	_ ports.TokenCounter   = (*Blacklist)(nil)
+)
 
 // NewBlacklist returns an empty blacklist.
 func NewBlacklist() *Blacklist {
@@ -62,4 +65,14 @@ func (s *Blacklist) Purge(ctx context.Context, now time.Time) (int, error) {
 		return expired
 	})
 	return before - len(s.byID), nil
+}
+
+// Count implements [ports.TokenCounter].
+func (s *Blacklist) Count(ctx context.Context) (int, error) {
+	if err := ended(ctx); err != nil {
+		return 0, err
+	}
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return len(s.byID), nil
 }

@@ -19,3 +19,7 @@ func TestWidgets(t *testing.T) {
 func TestBlacklist(t *testing.T) {
 	conformance.TokenBlacklist(t, func(*testing.T) ports.TokenBlacklist { return memory.NewBlacklist() })
 }
+
+func TestBlacklistCount(t *testing.T) {
+	conformance.TokenCounter(t, func(*testing.T) conformance.CountedBlacklist { return memory.NewBlacklist() })
+}

@@ -28,7 +28,10 @@ type Blacklist struct {
 	collection
 }
 
-var _ ports.TokenBlacklist = (*Blacklist)(nil)
+var (
+	_ ports.TokenBlacklist = (*Blacklist)(nil)
+	_ ports.TokenCounter   = (*Blacklist)(nil)
+)
 
 // Add implements [ports.TokenBlacklist]. A token that is added with different
 // expiries is remembered until the latest. It is one round trip unless the token
@@ -107,6 +110,20 @@ func (b *Blacklist) Purge(ctx context.Context, now time.Time) (forgotten int, er
 			return forgotten, err
 		}
 	}
+}
+
+// Count implements [ports.TokenCounter], by the collection's metadata. It is two
+// round trips.
+func (b *Blacklist) Count(ctx context.Context) (int, error) {
+	n, err := b.count(ctx)
+	if err != nil {
+		return 0, err
+	}
+	marked, err := b.has(ctx, bson.E{Key: "_id", Value: markID})
+	if marked {
+		n--
+	}
+	return max(n, 0), err
 }
 
 // moveMark moves the mark, never to an earlier expiry.

@@ -46,6 +46,14 @@ func TestBlacklist(t *testing.T) {
 	})
 }
 
+func TestBlacklistCount(t *testing.T) {
+	t.Parallel()
+	server := mongotest.New(t)
+	conformance.TokenCounter(t, func(t *testing.T) conformance.CountedBlacklist {
+		return open(t, server.Database(t)).Blacklist
+	})
+}
+
 // The next three kill the server after what it acknowledged, and open it again.
 
 func TestDurableUsers(t *testing.T) {
