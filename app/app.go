@@ -14,7 +14,9 @@ import (
 	"github.com/widgetd/widgetd/adapters/argon2id"
 	"github.com/widgetd/widgetd/adapters/fiberhttp"
 	"github.com/widgetd/widgetd/adapters/jwtsigner"
+	"github.com/widgetd/widgetd/adapters/metrics"
 	"github.com/widgetd/widgetd/adapters/systemclock"
+	"github.com/widgetd/widgetd/adapters/tracing"
 	"github.com/widgetd/widgetd/app/auth"
 	"github.com/widgetd/widgetd/app/widgets"
 	"github.com/widgetd/widgetd/domain"
@@ -36,7 +38,9 @@ type App struct {
 
 	config      Config
 	adapters    adapters
-	certificate *certificate // nil without TLS
+	certificate *certificate     // nil without TLS
+	metrics     *metrics.Metrics // nil: nothing is counted
+	tracing     *tracing.Tracing // nil: nothing is traced
 	server      *fiberhttp.Server
 	stopping    atomic.Bool
 	close       func() error
@@ -108,7 +112,7 @@ func New(ctx context.Context, config Config, options ...Option) (*App, error) {
 	if err := a.openStore(ctx); err != nil {
 		return nil, err
 	}
-	if err := a.wire(); err != nil {
+	if err := a.wire(ctx); err != nil {
 		return nil, errors.Join(err, a.close())
 	}
 	return a, nil
@@ -156,26 +160,28 @@ func prepare(ctx context.Context, config Config, options []Option) (*App, error)
 	return a, nil
 }
 
-func (a *App) wire() error {
+func (a *App) wire(ctx context.Context) error {
+	hasher, err := a.adapters.passwordHasher()
+	if err != nil {
+		return err
+	}
+	signer, err := a.adapters.tokenSigner(a.config)
+	if err != nil {
+		return err
+	}
+	a.count(hasher)
+	a.trace(ctx)
 	with := a.adapters
-	hasher, err := with.passwordHasher()
-	if err != nil {
-		return err
-	}
-	signer, err := with.tokenSigner(a.config)
-	if err != nil {
-		return err
-	}
 	a.Auth = auth.New(with.users, with.blacklist, signer, hasher, with.clock, a.config.TokenTTL)
 	a.Widgets = widgets.New(with.widgets, with.users, with.clock)
-	a.server = fiberhttp.New(a.Auth, a.Widgets, with.clock, a.ready, with.log, fiberhttp.Config{
+	a.server = fiberhttp.New(a.Auth, a.Widgets, with.clock, a.ready, with.log, a.observed(fiberhttp.Config{
 		PasswordMinLength: a.config.PasswordMinLength,
 		MaxLoginFailures:  a.config.MaxLoginFailures,
 		MaxRegistrations:  a.config.MaxRegistrations,
 		TrustedProxies:    a.config.TrustedProxies,
 		CORSOrigins:       a.config.CORSOrigins,
 		TLS:               a.certificate != nil,
-	})
+	}))
 	return nil
 }
 
@@ -197,8 +203,11 @@ func (with adapters) tokenSigner(config Config) (ports.TokenSigner, error) {
 	return jwtsigner.New(secret)
 }
 
-// Close closes the store.
-func (a *App) Close() error { return a.close() }
+// Close sends the traces that are left, and closes the store.
+func (a *App) Close() error {
+	a.sendTraces()
+	return a.close()
+}
 
 // Run listens on the configured address and serves until ctx ends; see Serve.
 func (a *App) Run(ctx context.Context) error {
@@ -219,6 +228,11 @@ func (a *App) Run(ctx context.Context) error {
 // closes ln.
 func (a *App) Serve(ctx context.Context, ln net.Listener) error {
 	log := a.adapters.log
+	stopMetrics, err := a.serveMetrics(ctx)
+	if err != nil {
+		return errors.Join(err, ln.Close())
+	}
+	defer stopMetrics()
 	if err := a.prepareAdmin(ctx); err != nil {
 		return errors.Join(err, ln.Close())
 	}
@@ -237,7 +251,6 @@ func (a *App) Serve(ctx context.Context, ln net.Listener) error {
 	go func() { served <- a.server.Serve(ln) }()
 	log.Info("listening", "addr", ln.Addr().String(), "url", scheme+"://"+ln.Addr().String()+fiberhttp.Base)
 
-	var err error
 	select {
 	case err = <-served:
 	case <-ctx.Done():

@@ -31,12 +31,16 @@ type Config struct {
 	TrustedProxies    []netip.Prefix
 	TLSCert           string // file of the certificate chain, PEM; empty: no TLS
 	TLSKey            string // file of its key
+	MetricsAddr       string // host:port of metrics and profiles, for the operator only; empty: none
 }
 
 // check returns an error that names the first setting that is of no use.
 func (c Config) check() error {
 	if err := checkAddr(c.Addr); err != nil && c.Addr != "" {
 		return fmt.Errorf("--addr (WIDGETD_ADDR): %w", err)
+	}
+	if err := checkAddr(c.MetricsAddr); err != nil && c.MetricsAddr != "" {
+		return metricsAddrError(err)
 	}
 	switch {
 	case c.TokenTTL < time.Second || c.TokenTTL%time.Second != 0:
@@ -79,6 +83,10 @@ func (c Config) admin() (domain.Email, domain.Password, error) {
 		return domain.Email{}, domain.Password{}, fmt.Errorf("WIDGETD_ADMIN_PASSWORD: %w", err)
 	}
 	return email, password, nil
+}
+
+func metricsAddrError(err error) error {
+	return fmt.Errorf("--metrics-addr (WIDGETD_METRICS_ADDR): %w", err)
 }
 
 func checkAddr(addr string) error {

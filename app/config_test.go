@@ -37,6 +37,7 @@ func TestNewRefusesSettingsByTheirName(t *testing.T) {
 		"origin with no port":       {func(c *app.Config) { c.CORSOrigins = []string{"https://example.com:"} }, "WIDGETD_CORS_ORIGINS"},
 		"origin with a huge port":   {func(c *app.Config) { c.CORSOrigins = []string{"https://example.com:99999"} }, "WIDGETD_CORS_ORIGINS"},
 		"address without a port":    {func(c *app.Config) { c.Addr = "localhost" }, "WIDGETD_ADDR"},
+		"metrics without a port":    {func(c *app.Config) { c.MetricsAddr = "localhost" }, "WIDGETD_METRICS_ADDR"},
 		"all origins and one":       {func(c *app.Config) { c.CORSOrigins = []string{"*", "https://example.com"} }, "WIDGETD_CORS_ORIGINS"},
 		"one origin and an empty":   {func(c *app.Config) { c.CORSOrigins = []string{"https://example.com", ""} }, "WIDGETD_CORS_ORIGINS"},
 		"administrator's email":     {func(c *app.Config) { c.AdminEmail = adminEmail }, "WIDGETD_ADMIN_PASSWORD"},

@@ -12,6 +12,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/valyala/fasthttp"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/widgetd/widgetd/domain"
 )
@@ -94,8 +95,17 @@ func (s *Server) refuseUnread(c *fiber.Ctx, err error) error {
 	s.allowOrigin(c)
 	lingerOnClose(c.Context().Conn())
 	err = s.refuse(c, unread)
-	s.logRequest(c, "", 0)
+	s.requestEnded(c, methodRead(c), "", 0)
 	return err
+}
+
+// methodRead returns the method of a request of which not all was read, if that
+// much was: Fiber says GET of what it does not know.
+func methodRead(c *fiber.Ctx) string {
+	if len(c.Request().Header.RawHeaders()) == 0 {
+		return ""
+	}
+	return knownMethod(c.Method()) // which the router has not seen to
 }
 
 // allowOrigin lets the page that sent the request read a response that did not
@@ -128,8 +138,11 @@ func answerLater(c *fiber.Ctx, status int, wait time.Duration, body any) error {
 	return answer(c, status, body)
 }
 
-// logCause logs what the response does not say.
+// logCause logs what the response does not say, and has the trace tell it.
 func (s *Server) logCause(c *fiber.Ctx, err error) {
+	if s.config.Tracer != nil {
+		trace.SpanFromContext(c.UserContext()).RecordError(err)
+	}
 	s.log.LogAttrs(context.Background(), slog.LevelError, "request failed",
 		slog.String("id", requestID(c)), slog.Any("error", err))
 }

@@ -15,6 +15,7 @@
 //	format.go      how dates and durations are written
 //	errors.go      the one place where errors become responses
 //	limits.go      log-in failures and registrations per client
+//	telemetry.go   what is counted and traced
 //	client.go      the client's address, behind proxies too
 //	security.go    what browsers are told about every response
 //	listener.go    connections that close well
@@ -36,6 +37,8 @@ import (
 	"github.com/gofiber/fiber/v2"
 	"github.com/gofiber/fiber/v2/middleware/cors"
 	"github.com/valyala/fasthttp"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/ports"
@@ -79,6 +82,12 @@ type Config struct {
 	// TLS is whether the connections that Serve is given are encrypted, so that
 	// browsers may be told to insist on it.
 	TLS bool
+	// Observer is told how requests ended. nil: nobody is.
+	Observer Observer
+	// Tracer traces requests, which continue a trace that Propagator finds in
+	// their headers. Both are nil, or neither is.
+	Tracer     trace.Tracer
+	Propagator propagation.TextMapPropagator
 }
 
 // Server answers HTTP requests.
@@ -132,6 +141,9 @@ func New(auth ports.Auth, widgets ports.Widgets, clock ports.Clock,
 }
 
 func (s *Server) route() {
+	if s.config.Tracer != nil {
+		s.fiber.Use(s.trace)
+	}
 	s.fiber.Use(s.identify, s.secure, s.logAccess, refuseAmbiguous, s.withDeadline, s.recoverPanic)
 	if len(s.config.CORSOrigins) > 0 { // the middleware takes none for all
 		s.fiber.Use(cors.New(cors.Config{

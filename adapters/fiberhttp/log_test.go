@@ -41,7 +41,9 @@ func TestEveryRequestIsOneLineInTheLog(t *testing.T) {
 		"odd method": {request{method: userToken, path: "/healthz"}, "TRACE", "", 405, nil},
 		"large body": {request{method: userToken, path: "/" + userToken}.sending("text/plain", strings.Repeat("x", 65<<10)), "TRACE", "", 413, nil},
 		"preflight":  {request{method: "OPTIONS", path: "/api/v1/widgets"}.with("Origin: https://a.example", "Access-Control-Request-Method: GET"), "OPTIONS", "/", 204, nil},
-		"nonsense":   {request{raw: userToken + "\r\n\r\n"}, "GET", "", 400, nil},
+		"nonsense":   {request{raw: userToken + "\r\n\r\n"}, "", "", 400, nil},
+		"no header":  {request{raw: "PUT /healthz HTTP/1.1\r\n" + userToken + "\r\n\r\n"}, "", "", 400, nil},
+		"too much":   {getWidget.with("X: " + strings.Repeat("x", 9<<10)), "", "", 431, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

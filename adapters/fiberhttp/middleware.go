@@ -14,6 +14,7 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/trace"
 
 	"github.com/widgetd/widgetd/domain"
 )
@@ -74,20 +75,30 @@ func (s *Server) logAccess(c *fiber.Ctx) error {
 			return err
 		}
 	}
-	s.logRequest(c, route, time.Since(start))
+	s.requestEnded(c, knownMethod(c.Method()), route, time.Since(start))
 	return nil
 }
 
-// logRequest writes the access line. It has the route, not the path, and a known
-// method, for what was sent may hold anything.
-func (s *Server) logRequest(c *fiber.Ctx, route string, took time.Duration) {
+// requestEnded tells all who want to know how a request ended. The method is a
+// known one, or empty.
+func (s *Server) requestEnded(c *fiber.Ctx, method, route string, took time.Duration) {
+	s.observe(method, route, c.Response().StatusCode(), took)
+	if s.config.Tracer != nil {
+		s.endSpan(c, method, route)
+	}
+	s.logRequest(c, method, route, took)
+}
+
+// logRequest writes the access line. It has the route, not the path, for what was
+// sent may hold anything.
+func (s *Server) logRequest(c *fiber.Ctx, method, route string, took time.Duration) {
 	if !s.log.Enabled(context.Background(), slog.LevelInfo) {
 		return
 	}
 	line := slog.NewRecord(time.Now(), slog.LevelInfo, "request", 0) // no caller, which nobody reads and costs to find
 	line.AddAttrs(
 		slog.String("id", requestID(c)),
-		slog.String("method", knownMethod(c.Method())),
+		slog.String("method", method),
 		slog.String("route", route),
 		slog.Int("status", c.Response().StatusCode()),
 		slog.Duration("duration", took),
@@ -95,6 +106,11 @@ func (s *Server) logRequest(c *fiber.Ctx, route string, took time.Duration) {
 	)
 	if claims, ok := c.Locals(claimsKey{}).(domain.Claims); ok {
 		line.AddAttrs(slog.String("user", claims.Subject.String()))
+	}
+	if s.config.Tracer != nil {
+		if span := trace.SpanContextFromContext(c.UserContext()); span.HasTraceID() {
+			line.AddAttrs(slog.String("trace_id", span.TraceID().String()))
+		}
 	}
 	_ = s.log.Handler().Handle(context.Background(), line) // as a Logger does, it tells nobody of a failure
 }
@@ -142,7 +158,11 @@ func isHeader(sent []byte, name string) bool { return strings.EqualFold(string(s
 func (s *Server) withDeadline(c *fiber.Ctx) error {
 	ctx := newTimeout(answerTimeout)
 	defer ctx.end()
-	c.SetUserContext(ctx)
+	if s.config.Tracer != nil {
+		c.SetUserContext(trace.ContextWithSpan(ctx, trace.SpanFromContext(c.UserContext())))
+	} else {
+		c.SetUserContext(ctx)
+	}
 	return c.Next()
 }
 

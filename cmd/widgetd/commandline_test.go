@@ -29,6 +29,7 @@ var settings = map[string]struct {
 	"--trusted-proxies":     {"WIDGETD_TRUSTED_PROXIES", []string{"x", "10.0.0.0/33", "10.0.0.1,,", "example.com"}},
 	"--tls-cert":            {"WIDGETD_TLS_CERT", []string{"/nowhere"}},
 	"--tls-key":             {"WIDGETD_TLS_KEY", []string{"/nowhere"}},
+	"--metrics-addr":        {"WIDGETD_METRICS_ADDR", []string{"nonsense", "127.0.0.1:99999", "127.0.0.1", "192.0.2.1:0"}},
 	"--log-format":          {"WIDGETD_LOG_FORMAT", []string{"xml", "JSON"}},
 	"--log-level":           {"WIDGETD_LOG_LEVEL", []string{"loud", "INFO"}},
 	"--mongodb-uri": {"WIDGETD_MONGODB_URI", []string{"nonsense", "postgres://ada:secret@example.com/widgetd", "mongodb://",
@@ -106,6 +107,7 @@ func TestPortThatIsTakenIsRefusedByName(t *testing.T) {
 	}
 	defer ln.Close()
 	run(t, "", "--data", folder(t), "--addr", ln.Addr().String()).wantRefusal(t, "--addr", ln.Addr().String())
+	run(t, "", "--data", folder(t), "--addr=127.0.0.1:0", "--metrics-addr", ln.Addr().String()).wantRefusal(t, "--metrics-addr", ln.Addr().String())
 }
 
 func TestVariableSetToNothingIsNotSet(t *testing.T) {

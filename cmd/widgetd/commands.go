@@ -15,7 +15,6 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"syscall"
 	"time"
@@ -177,11 +176,7 @@ type versionCommand struct{}
 
 // Run implements the command.
 func (versionCommand) Run(std streams) error {
-	version := "(unknown)"
-	if build, ok := debug.ReadBuildInfo(); ok {
-		version = build.Main.Version
-	}
-	_, err := fmt.Fprintf(std.out, "widgetd %s %s %s/%s\n", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintf(std.out, "widgetd %s %s %s/%s\n", app.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
 }
 

@@ -57,7 +57,7 @@ func command(ctx context.Context, settings ...string) *exec.Cmd {
 		"GORACE=atexit_sleep_ms=0", // else every end takes a second
 	}
 	for _, setting := range settings {
-		if strings.HasPrefix(setting, "WIDGETD_") {
+		if strings.HasPrefix(setting, "WIDGETD_") || strings.HasPrefix(setting, "OTEL_") {
 			cmd.Env = append(cmd.Env, setting)
 		} else {
 			cmd.Args = append(cmd.Args, setting)
@@ -137,6 +137,13 @@ func start(t *testing.T, data string, settings ...string) *server {
 // launch starts a server, like start, and does not wait.
 func launch(t *testing.T, data string, settings ...string) *server {
 	t.Helper()
+	s := prepare(t, data, settings...)
+	s.launch(t)
+	return s
+}
+
+// prepare returns a server that is ready to be launched.
+func prepare(t *testing.T, data string, settings ...string) *server {
 	s := &server{
 		t:   t,
 		log: newJournal(),
@@ -156,6 +163,11 @@ func launch(t *testing.T, data string, settings ...string) *server {
 		}
 	}
 	s.cmd.Stderr = s.log
+	return s
+}
+
+func (s *server) launch(t *testing.T) {
+	t.Helper()
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -164,7 +176,6 @@ func launch(t *testing.T, data string, settings ...string) *server {
 		_ = s.cmd.Wait() // the exit code is in ProcessState
 	}()
 	t.Cleanup(s.end)
-	return s
 }
 
 // awaitListening waits until the server listens.

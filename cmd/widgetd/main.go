@@ -31,6 +31,7 @@ type settings struct {
 	TrustedProxies    []proxy       `placeholder:"ADDR" env:"WIDGETD_TRUSTED_PROXIES" help:"Addresses or networks whose X-Forwarded-For is believed."`
 	TLSCert           string        `name:"tls-cert" placeholder:"FILE" env:"WIDGETD_TLS_CERT" help:"Certificate chain to serve HTTPS with, PEM. It and the key are read again on SIGHUP."`
 	TLSKey            string        `name:"tls-key" placeholder:"FILE" env:"WIDGETD_TLS_KEY" help:"The certificate's key, PEM."`
+	MetricsAddr       string        `placeholder:"ADDR" env:"WIDGETD_METRICS_ADDR" help:"Where to serve Prometheus /metrics and /debug/pprof/, for the operator only. Off by default; port 0 picks a free one, which is logged."`
 	LogFormat         string        `default:"auto" enum:"auto,text,json" env:"WIDGETD_LOG_FORMAT" help:"text, json, or auto: text on a terminal, else json."`
 	LogLevel          string        `default:"info" enum:"debug,info,warn,error" env:"WIDGETD_LOG_LEVEL" help:"debug, info, warn or error."`
 }
@@ -124,6 +125,7 @@ func (s *settings) config() app.Config {
 		TrustedProxies:    proxies,
 		TLSCert:           s.TLSCert,
 		TLSKey:            s.TLSKey,
+		MetricsAddr:       s.MetricsAddr,
 	}
 }
 
