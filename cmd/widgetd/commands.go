@@ -31,7 +31,9 @@ type serveCommand struct{}
 // Run implements the command. To be told to stop, even before it serves, is no
 // error.
 func (serveCommand) Run(ctx context.Context, settings *settings, std streams) (err error) {
-	a, err := app.New(ctx, settings.config(), app.WithLogger(settings.logger(std.err)))
+	log := newLogWriter(std.err)
+	defer log.flush()
+	a, err := app.New(ctx, settings.config(), app.WithLogger(settings.logger(log, isTerminal(std.err))))
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
@@ -65,13 +67,17 @@ func unlessStopped(ctx context.Context, err error) error {
 	return nil
 }
 
-func (s *settings) logger(to *os.File) *slog.Logger {
+func isTerminal(file *os.File) bool { return term.IsTerminal(int(file.Fd())) }
+
+// logger returns what logs as the settings say: in text to people, when they leave it
+// open.
+func (s *settings) logger(to io.Writer, people bool) *slog.Logger {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {
 		panic(err) // the flag's enum has another level than slog
 	}
 	options := &slog.HandlerOptions{Level: level}
-	if s.LogFormat == "text" || s.LogFormat == "auto" && term.IsTerminal(int(to.Fd())) {
+	if s.LogFormat == "text" || s.LogFormat == "auto" && people {
 		return slog.New(slog.NewTextHandler(to, options))
 	}
 	return slog.New(slog.NewJSONHandler(to, options))
