@@ -56,6 +56,11 @@ const (
 	// indexTimeout bounds the making of a collection's indexes, which takes long
 	// only when somebody dropped them from a full one.
 	indexTimeout = time.Minute
+
+	// poolSize is how many connections to a server there may be at once, unless
+	// the URI says. A list takes two, and the driver's default of 100 makes the
+	// requests of 64 busy clients wait for each other.
+	poolSize = 256
 )
 
 // DB is a connection to a database. Its methods and those of its repositories
@@ -122,6 +127,9 @@ func clientOptions(uri string) *options.ClientOptions {
 	}
 	if config.ConnectTimeout == nil {
 		config.SetConnectTimeout(*config.Timeout)
+	}
+	if config.MaxPoolSize == nil {
+		config.SetMaxPoolSize(poolSize)
 	}
 	return config
 }
