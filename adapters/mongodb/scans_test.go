@@ -28,7 +28,7 @@ func TestNoCommandScansACollection(t *testing.T) {
 	_, err := db.Widgets.List(t.Context(), must(domain.ParsePageRequest("2", "10")))
 	noError(t, err)
 	var server struct {
-		FerretDB bson.RawValue `bson:"ferretdb"`
+		FerretDB bson.RawValue `bson:"ferretdbVersion"`
 	}
 	noError(t, db.Database().RunCommand(t.Context(), bson.D{{Key: "buildInfo", Value: 1}}).Decode(&server))
 	checked := 0
