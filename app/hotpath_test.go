@@ -20,9 +20,9 @@ var hotPaths = []struct {
 	what, path string
 	allowed    float64
 }{
-	{"get", "/api/v1/widgets/widget-07", 20},
-	{"list", "/api/v1/widgets?page=1&per_page=10", 60},
-	{"user", "/api/v1/auth/user", 15},
+	{"get", "/api/v1/widgets/widget-07", 19},
+	{"list", "/api/v1/widgets?page=1&per_page=10", 59},
+	{"user", "/api/v1/auth/user", 14},
 }
 
 // TestHotPathAllocations holds what a request allocates, all of the server

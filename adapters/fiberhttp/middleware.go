@@ -96,17 +96,19 @@ func (s *Server) logRequest(c *fiber.Ctx, method, route string, took time.Durati
 		return
 	}
 	line := slog.NewRecord(time.Now(), slog.LevelInfo, "request", 0) // no caller, which nobody reads and costs to find
-	line.AddAttrs(
+	attrs := [...]slog.Attr{
 		slog.String("id", requestID(c)),
 		slog.String("method", method),
 		slog.String("route", route),
 		slog.Int("status", c.Response().StatusCode()),
 		slog.Duration("duration", took),
 		slog.String("client", s.clientAddr(c).String()),
-	)
-	if claims, ok := c.Locals(claimsKey{}).(domain.Claims); ok {
-		line.AddAttrs(slog.String("user", claims.Subject.String()))
+		{}, // which is left out, as the handlers of package slog do
 	}
+	if claims, ok := c.Locals(claimsKey{}).(domain.Claims); ok {
+		attrs[len(attrs)-1] = slog.String("user", claims.Subject.String())
+	}
+	line.AddAttrs(attrs[:]...)
 	if s.config.Tracer != nil {
 		if span := trace.SpanContextFromContext(c.UserContext()); span.HasTraceID() {
 			line.AddAttrs(slog.String("trace_id", span.TraceID().String()))

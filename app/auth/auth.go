@@ -177,7 +177,8 @@ func (s *Service) check(claims domain.Claims) error {
 		return domain.TokenExpired
 	}
 	for errors.Is(err, domain.TokenExpired) && (latest == nil || token.ExpiresAt.After(latest.ExpiresAt)) {
-		if s.expired.CompareAndSwap(latest, &token) {
+		told := token // not token itself, which would then be garbage of every request
+		if s.expired.CompareAndSwap(latest, &told) {
 			break
 		}
 		latest = s.expired.Load()

@@ -16,6 +16,17 @@ type side struct {
 	run  func(time.Duration) (measured, error)
 }
 
+// loginRound is the least that a round of log-ins lasts: one takes up to a tenth of
+// a second on a busy machine, and many must fit.
+const loginRound = 3 * time.Second
+
+// inRoundsOf returns the side with rounds that are not shorter than that.
+func (s side) inRoundsOf(least time.Duration) side {
+	run := s.run
+	s.run = func(duration time.Duration) (measured, error) { return run(max(duration, least)) }
+	return s
+}
+
 // comparison is of the program with something that bounds how fast it can be.
 type comparison struct {
 	what          string
