@@ -79,7 +79,7 @@ func checkPages(file io.ReaderAt, size int64) error {
 	}
 	for id, claimed := range p.claimed {
 		if !claimed {
-			return damagedPage(uint64(id), "is neither in use nor free") //nolint:gosec // an index is not negative
+			return damagedPage(uint64(id), "is neither in use nor free")
 		}
 	}
 	return nil

@@ -65,7 +65,7 @@ func decodeWidget(payload []byte) (domain.Widget, error) {
 }
 
 func appendMoment(payload []byte, t time.Time) []byte {
-	return binary.BigEndian.AppendUint64(payload, uint64(t.UnixMilli())) //nolint:gosec // moment undoes it
+	return binary.BigEndian.AppendUint64(payload, uint64(t.UnixMilli()))
 }
 
 // appendText writes a text after its length in 4 bytes, which nothing here

@@ -100,5 +100,5 @@ func appendPlural(b []byte, n int64, unit string) []byte {
 
 // append2 writes a number below 100 with two digits.
 func append2(b []byte, n int) []byte {
-	return append(b, byte('0'+n/10), byte('0'+n%10))
+	return append(b, byte('0'+n/10), byte('0'+n%10)) //nolint:gosec // they are below 100
 }
