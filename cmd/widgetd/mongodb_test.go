@@ -138,6 +138,7 @@ func TestServersOutliveOneOfThem(t *testing.T) {
 			if client.s == survivor {
 				client.acknowledged, client.until = more, more.reached
 			}
+			client.memory.late = true
 			facts = append(facts, client.memory)
 			busy.Go(func() { client.work(fmt.Sprintf("r%d-c%d", round, i)) })
 		}
