@@ -16,12 +16,10 @@ type side struct {
 	run  func(time.Duration) (measured, error)
 }
 
-// loginRound is the least that a round of log-ins lasts: one takes up to a tenth of
-// a second on a busy machine, and many must fit.
-const loginRound = 3 * time.Second
-
-// inRoundsOf returns the side with rounds that are not shorter than that.
-func (s side) inRoundsOf(least time.Duration) side {
+// inLongRounds returns the side with rounds into which many log-ins fit: one takes a
+// tenth of a second on a busy machine.
+func (s side) inLongRounds() side {
+	const least = 3 * time.Second
 	run := s.run
 	s.run = func(duration time.Duration) (measured, error) { return run(max(duration, least)) }
 	return s

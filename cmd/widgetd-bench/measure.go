@@ -113,7 +113,7 @@ func (b *bench) onBoltDB(ctx context.Context) error {
 		{fmt.Sprintf("get of %d widgets", b.Widgets), 0.90, many.get("widgetd", many.process), few.get("of 1000", few.process)},
 		{fmt.Sprintf("last page of %d widgets", pageWidgets), 0.80,
 			pages.read("widgetd", pages.process, last), pages.read("first page", pages.process, firstPage)},
-		{"log in", 0.95, few.logIn(b.found.Processors).inRoundsOf(loginRound), rawArgon2id().inRoundsOf(loginRound)},
+		{"log in", 0.95, few.logIn(b.found.Processors).inLongRounds(), rawArgon2id().inLongRounds()},
 		{"create", 0.12, few.create(), batch},
 		{"log out", 0.12, few.logOut(), batch},
 	} {
@@ -148,7 +148,7 @@ func (b *bench) onMongoDB(ctx context.Context) error {
 		{"get", 0, few.get("widgetd", few.process), few.get("Fiber", bare)},
 		{"current user", 0, few.read("widgetd", few.process, ownUser), few.read("Fiber", bare, ownUser)},
 		{"page of ten", 0, few.read("widgetd", few.process, firstPage), few.read("Fiber", bare, firstPage)},
-		{"log in", 0, few.logIn(b.found.Processors).inRoundsOf(loginRound), rawArgon2id().inRoundsOf(loginRound)},
+		{"log in", 0, few.logIn(b.found.Processors).inLongRounds(), rawArgon2id().inLongRounds()},
 		{"create", 0, few.create(), insert},
 		{"log out", 0, few.logOut(), insert},
 	} {

@@ -24,11 +24,16 @@ type process struct {
 	stop    func() error  // asks it to end
 }
 
-// buildProgram builds the program into a folder and returns its path.
+// buildProgram builds the program into a folder, as a part of its own module, not
+// of this one, and returns its path.
 func buildProgram(ctx context.Context, folder string) (string, error) {
 	path := filepath.Join(folder, "widgetd")
+	module, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/widgetd/widgetd").Output()
+	if err != nil {
+		return "", fmt.Errorf("go list: %w", err)
+	}
 	build := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/widgetd/widgetd/cmd/widgetd")
-	build.Stderr = os.Stderr
+	build.Dir, build.Stderr = strings.TrimSpace(string(module)), os.Stderr
 	return path, build.Run()
 }
 
