@@ -8,10 +8,10 @@ import (
 	"github.com/widgetd/widgetd/domain"
 )
 
-// A record is its fields one after the other, so that reading one is a few copies
-// (60 ns for a widget, where parsing JSON and the domain's texts anew took 5 µs,
-// most of the work of a page). The table's checksum tells that it is as it was
-// written, so what is in it was valid.
+// A record is its fields one after the other, so that reading one is a few copies:
+// a widget takes a twenty-fifth of the time of parsing JSON and the domain's texts
+// anew, and one allocation in place of 12. The table's checksum tells that it is as
+// it was written, so what is in it was valid.
 //
 // Times are kept as Unix milliseconds: unlike nanoseconds they do not end in the
 // year 2262.

@@ -23,9 +23,9 @@ func (w *Widgets) Add(ctx context.Context, widget domain.Widget) error {
 	return w.update(ctx, func(tx *bbolt.Tx) error { return addWidget(tx, widget) }, nil)
 }
 
-// AddAll keeps new widgets in one transaction, all of them or none: many that come
-// from elsewhere are written a hundred times as fast as one by one. AlreadyExists
-// when another widget has the name of one.
+// AddAll keeps new widgets in one transaction, all of them or none, for many that
+// come from elsewhere: they share one fsync. AlreadyExists when another widget has
+// the name of one.
 func (w *Widgets) AddAll(ctx context.Context, widgets []domain.Widget) error {
 	exists := false
 	err := w.update(ctx, func(tx *bbolt.Tx) error {

@@ -8,8 +8,8 @@ import (
 )
 
 // moment is a time of the years 0 to 9999 in UTC, taken apart once for all the
-// ways it is written. That costs a fifth of time.Format each time, which reads its
-// layout anew; a page of a hundred widgets has 500 dates.
+// ways it is written. All three take a quarter of the time that time.Format takes,
+// which reads its layout anew; a page of a hundred widgets has 500 dates.
 type moment struct {
 	year, month, day     int
 	hour, minute, second int

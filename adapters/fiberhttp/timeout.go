@@ -8,8 +8,8 @@ import (
 
 // timeout is a context that ends at its deadline. It is context.WithDeadline,
 // except that there is no timer until a port waits for one (Done), which the
-// embedded store's reads do not: making and stopping a timer for each request took
-// five allocations and 4% of the time of a get.
+// embedded store's reads do not. Without one it takes a quarter of the time, and one
+// allocation in place of four.
 type timeout struct {
 	deadline time.Time
 

@@ -13,7 +13,7 @@ const maxVerified = 16_384
 
 // verified remembers what tokens say whose signature was found good, those that
 // were used last, for the same token comes again with every request of its owner.
-// Finding one takes a thirtieth of the time of verifying it, and none of its 55
+// Finding one takes a fortieth of the time of verifying it, and none of its 55
 // allocations.
 //
 // What a text says never changes, so nothing here is ever out of date: expiry and

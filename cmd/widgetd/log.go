@@ -8,8 +8,8 @@ import (
 
 const (
 	// logDelay is how long a line may wait for others, so that they go in one
-	// write. A write for each was 6% of the work of a get, and one that had to
-	// wait for the disk held up all other requests.
+	// write. A write for each was 6% of the work of a get, all others that log
+	// waiting for it.
 	logDelay = 10 * time.Millisecond
 
 	// maxLogBytes is how much may wait. Whoever logs more waits for the system to
