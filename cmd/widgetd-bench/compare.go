@@ -19,9 +19,9 @@ type side struct {
 // inLongRounds returns the side with rounds into which many log-ins fit: one takes a
 // tenth of a second on a busy machine.
 func (s side) inLongRounds() side {
-	const least = 3 * time.Second
+	const loginRound = 3 * time.Second
 	run := s.run
-	s.run = func(duration time.Duration) (measured, error) { return run(max(duration, least)) }
+	s.run = func(duration time.Duration) (measured, error) { return run(max(duration, loginRound)) }
 	return s
 }
 
