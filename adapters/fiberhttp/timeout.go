@@ -68,9 +68,13 @@ func (t *timeout) Value(key any) any {
 func (t *timeout) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.timed != nil {
+	switch {
+	case t.timed != nil:
 		t.cancel()
-	} else if t.err == nil {
+	case t.err != nil:
+	case time.Now().Before(t.deadline):
 		t.err = context.Canceled
+	default:
+		t.err = context.DeadlineExceeded
 	}
 }

@@ -32,7 +32,7 @@ type serveCommand struct{}
 // error.
 func (serveCommand) Run(ctx context.Context, settings *settings, std streams) (err error) {
 	log := newLogWriter(std.err)
-	defer log.flush()
+	defer log.close()
 	a, err := app.New(ctx, settings.config(), app.WithLogger(settings.logger(log, isTerminal(std.err))))
 	if err != nil {
 		return unlessStopped(ctx, err)

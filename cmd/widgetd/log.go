@@ -52,6 +52,19 @@ func (w *logWriter) Write(line []byte) (int, error) {
 	return len(line), nil
 }
 
+// close is flush, but gives up after a second: nobody may read what is logged.
+func (w *logWriter) close() {
+	flushed := make(chan struct{})
+	go func() {
+		defer close(flushed)
+		w.flush()
+	}()
+	select {
+	case <-flushed:
+	case <-time.After(time.Second):
+	}
+}
+
 // flush writes what waits, after what is being written.
 func (w *logWriter) flush() {
 	w.mu.Lock()

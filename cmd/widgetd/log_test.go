@@ -112,3 +112,19 @@ func TestLogThatIsNotTakenHoldsWritersUp(t *testing.T) {
 		}
 	})
 }
+
+// TestLogThatIsNeverTakenDoesNotKeepTheProgram from its end.
+func TestLogThatIsNeverTakenDoesNotKeepTheProgram(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		to := newSink(false)
+		w := newLogWriter(to)
+		fmt.Fprintln(w, "a line")
+		began := time.Now()
+		w.close()
+		if waited := time.Since(began); waited != time.Second {
+			t.Errorf("it waited %v", waited)
+		}
+		close(to.open) // or a goroutine would be left
+	})
+}
