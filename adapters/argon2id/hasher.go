@@ -34,10 +34,10 @@ const (
 	keyBytes  = 32
 )
 
-// MaxWaiting is how many hashes may wait for each that is worked on: about a
-// second's work with [DefaultParams] where a core needs 30 ms for one, so that
+// MaxWaiting is how many hashes may wait for each that is worked on: about two
+// seconds' work with [DefaultParams] where a core needs 30 ms for one, so that
 // who is let into the queue is served while somebody still waits for the answer.
-const MaxWaiting = 32
+const MaxWaiting = 64
 
 // Hasher makes and checks password hashes. It is safe for concurrent use.
 type Hasher struct {

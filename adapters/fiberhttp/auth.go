@@ -40,7 +40,13 @@ func (s *Server) register(c *fiber.Ctx) error {
 	if err := body.refused.Err(); err != nil {
 		return err
 	}
-	attempt, err := s.registrations.begin(c.UserContext(), limitKey{client: s.clientNetwork(c)},
+	client := s.clientNetwork(c)
+	leave, err := s.checking.enter(client)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	attempt, err := s.registrations.begin(c.UserContext(), limitKey{client: client},
 		"Too many registrations. Please try again later.")
 	if err != nil {
 		return err
@@ -65,7 +71,13 @@ func (s *Server) logIn(c *fiber.Ctx) error {
 	if err := body.refused.Err(); err != nil {
 		return err
 	}
-	attempt, err := s.loginFailures.begin(c.UserContext(), limitKey{client: s.clientNetwork(c), email: email.Key()},
+	client := s.clientNetwork(c)
+	leave, err := s.checking.enter(client)
+	if err != nil {
+		return err
+	}
+	defer leave()
+	attempt, err := s.loginFailures.begin(c.UserContext(), limitKey{client: client, email: email.Key()},
 		"Too many failed log-ins. Please try again later.")
 	if err != nil {
 		return err

@@ -104,6 +104,7 @@ type Server struct {
 	buffers       buffers
 	loginFailures *limiter
 	registrations *limiter
+	checking      crowd
 }
 
 // New returns a server that asks the given ports. ready returns nil when the
@@ -120,6 +121,7 @@ func New(auth ports.Auth, widgets ports.Widgets, clock ports.Clock,
 
 		loginFailures: newLimiter(config.MaxLoginFailures, 15*time.Minute, clock),
 		registrations: newLimiter(config.MaxRegistrations, time.Hour, clock),
+		checking:      crowd{sizes: map[netip.Prefix]int{}},
 	}
 	s.fiber = fiber.New(fiber.Config{
 		DisableStartupMessage:        true,

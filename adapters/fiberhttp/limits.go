@@ -14,14 +14,17 @@ import (
 )
 
 // limiter counts events per key in windows of fixed length. It remembers the
-// keys it heard of last, maxLimitKeys of them, so that its memory is bounded.
+// keys that had an event last, maxLimitKeys of them, so that its memory is bounded;
+// and those of attempts under way, which are no more than requests. An attempt that
+// turns out to be no event makes it forget nobody.
 type limiter struct {
 	max    int // 0 is any number
 	window time.Duration
 	clock  ports.Clock
 
 	mu     sync.Mutex
-	counts *simplelru.LRU[limitKey, *count]
+	counts *simplelru.LRU[limitKey, *count] // with events
+	open   map[limitKey]*count              // with open attempts
 }
 
 const maxLimitKeys = 50_000
@@ -47,8 +50,42 @@ type count struct {
 // attempt may turn out to be an event.
 type attempt struct {
 	limiter *limiter
+	key     limitKey
 	count   *count
 }
+
+// maxCredentialChecks is how many registrations and log-ins of one client may be
+// under way: three quarters of what waits for a hash at the most on two cores, so
+// that no client alone can fill that queue.
+const maxCredentialChecks = 100
+
+// crowd counts what is under way per client, so that no single one can shut the
+// others out.
+type crowd struct {
+	mu    sync.Mutex
+	sizes map[netip.Prefix]int
+}
+
+// enter lets one more of the client in until leave is called, or returns an
+// Unavailable error when there are too many.
+func (c *crowd) enter(client netip.Prefix) (leave func(), err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.sizes[client] >= maxCredentialChecks {
+		return nil, &domain.Error{Kind: domain.Unavailable, Err: errCrowd}
+	}
+	c.sizes[client]++
+	return func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.sizes[client]--; c.sizes[client] == 0 {
+			delete(c.sizes, client)
+		}
+	}, nil
+}
+
+// errCrowd is the cause of an Unavailable error.
+var errCrowd = errors.New("too many registrations and log-ins of one client are under way")
 
 // limitError says that there were too many events already.
 type limitError struct {
@@ -63,7 +100,7 @@ func newLimiter(limit int, window time.Duration, clock ports.Clock) *limiter {
 	if err != nil {
 		panic(err) // only for a size below 1
 	}
-	return &limiter{max: limit, window: window, clock: clock, counts: counts}
+	return &limiter{max: limit, window: window, clock: clock, counts: counts, open: map[limitKey]*count{}}
 }
 
 // begin lets an attempt through, or returns a limitError with that message.
@@ -94,9 +131,13 @@ func (l *limiter) tryBegin(key limitKey, message string) (attempt, <-chan struct
 	defer l.mu.Unlock()
 	now := l.clock.Now()
 	counted, found := l.counts.Get(key)
-	if !found || !now.Before(counted.ends) {
-		counted = &count{ends: now.Add(l.window), settled: make(chan struct{})}
-		l.counts.Add(key, counted)
+	if !found {
+		counted, found = l.open[key]
+	}
+	if !found {
+		counted = &count{settled: make(chan struct{})}
+	} else if !now.Before(counted.ends) {
+		counted.events = 0
 	}
 	switch {
 	case counted.events >= l.max:
@@ -108,7 +149,8 @@ func (l *limiter) tryBegin(key limitKey, message string) (attempt, <-chan struct
 		return attempt{}, counted.settled, nil
 	}
 	counted.open++
-	return attempt{limiter: l, count: counted}, nil, nil
+	l.open[key] = counted
+	return attempt{l, key, counted}, nil, nil
 }
 
 // errTooManyWait is the cause of an Unavailable error.
@@ -119,14 +161,19 @@ func (a attempt) settle(counts bool) {
 	if a.limiter == nil {
 		return
 	}
-	a.limiter.mu.Lock()
-	defer a.limiter.mu.Unlock()
+	l := a.limiter
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	a.count.open--
+	if a.count.open == 0 {
+		delete(l.open, a.key)
+	}
 	if counts {
 		if a.count.events == 0 {
-			a.count.ends = a.limiter.clock.Now().Add(a.limiter.window)
+			a.count.ends = l.clock.Now().Add(l.window)
 		}
 		a.count.events++
+		l.counts.Add(a.key, a.count)
 	}
 	a.count.waiting = 0 // they all look again
 	close(a.count.settled)

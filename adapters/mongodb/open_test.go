@@ -72,7 +72,7 @@ func TestUnreachableServer(t *testing.T) {
 			if !errors.Is(err, domain.Unavailable) || !strings.HasPrefix(err.Error(), "MongoDB at "+address+" does not answer: ") {
 				t.Errorf("got %q", err)
 			}
-			if took := time.Since(start); took > 4*time.Second {
+			if took := time.Since(start); took > 7*time.Second { // the driver may take as long again to give up its connections
 				t.Errorf("it took %v", took)
 			}
 			wantOneLine(t, err)

@@ -57,7 +57,7 @@ func command(ctx context.Context, settings ...string) *exec.Cmd {
 		"GORACE=atexit_sleep_ms=0", // else every end takes a second
 	}
 	for _, setting := range settings {
-		if strings.HasPrefix(setting, "WIDGETD_") || strings.HasPrefix(setting, "OTEL_") {
+		if name, _, isVariable := strings.Cut(setting, "="); isVariable && !strings.HasPrefix(name, "-") {
 			cmd.Env = append(cmd.Env, setting)
 		} else {
 			cmd.Args = append(cmd.Args, setting)
