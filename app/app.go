@@ -27,6 +27,10 @@ const (
 	// shutdownTimeout is how long requests in flight may take to end.
 	shutdownTimeout = 10 * time.Second
 
+	// purgeLastTimeout is how long the last purge may take, before the store is
+	// closed.
+	purgeLastTimeout = time.Second
+
 	// purgeInterval is how often expired tokens are taken off the blacklist.
 	purgeInterval = time.Minute
 )
@@ -203,8 +207,10 @@ func (with adapters) tokenSigner(config Config) (ports.TokenSigner, error) {
 	return jwtsigner.New(secret)
 }
 
-// Close sends the traces that are left, and closes the store.
+// Close purges the blacklist once more, sends the traces that are left, and closes
+// the store.
 func (a *App) Close() error {
+	a.purgeLast()
 	a.sendTraces()
 	return a.close()
 }
@@ -324,6 +330,15 @@ func (a *App) purge(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
+	}
+}
+
+// purgeLast has the store remember how far time had come, for the next start.
+func (a *App) purgeLast() {
+	ctx, cancel := context.WithTimeout(context.Background(), purgeLastTimeout)
+	defer cancel()
+	if _, err := a.purgeOnce(ctx); err != nil {
+		a.adapters.log.Warn("expired tokens stay on the blacklist", "error", err)
 	}
 }
 

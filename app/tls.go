@@ -47,9 +47,10 @@ func (c *certificate) listen(ln net.Listener) net.Listener {
 
 // ReloadCertificate reads the certificate and its key again, for the connections
 // to come. If that fails it logs why, and the server keeps those it has. Without
-// TLS it does nothing.
+// TLS it logs that there is none.
 func (a *App) ReloadCertificate() {
 	if a.certificate == nil {
+		a.adapters.log.Info("there is no certificate to read again")
 		return
 	}
 	if err := a.certificate.load(); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync/atomic"
+	"time"
 
 	"go.etcd.io/bbolt"
 
@@ -13,6 +14,9 @@ import (
 // maxBatch bounds the operations of one transaction, and so the time that the
 // first of them waits for the last.
 const maxBatch = 256
+
+// settleInterval is how often settle is tried while nobody writes.
+const settleInterval = time.Second
 
 // committer runs write operations, several in one transaction when several are
 // waiting, because a transaction costs an fsync however much it writes.
@@ -106,9 +110,15 @@ func (c *committer) isStopped() bool {
 func (c *committer) loop() {
 	defer close(c.stopped)
 	for {
+		var again <-chan time.Time
+		if c.inDoubt {
+			again = time.After(settleInterval) // else readers would wait for a write
+		}
 		select {
 		case first := <-c.queue:
 			c.commit(c.batch(first))
+		case <-again:
+			_ = c.transact(nil)
 		case <-c.quit:
 			return
 		}

@@ -30,6 +30,7 @@ type listener struct {
 
 	mu     sync.Mutex
 	silent map[*conn]struct{} // connections that nothing came from yet
+	ending bool               // since closeSilent
 }
 
 func newListener(ln net.Listener, log *slog.Logger) *listener {
@@ -45,6 +46,9 @@ func (l *listener) Accept() (net.Conn, error) {
 	c := &conn{Conn: accepted, listener: l}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.ending {
+		_ = accepted.Close()
+	}
 	l.silent[c] = struct{}{}
 	return c, nil
 }
@@ -73,6 +77,7 @@ func (l *listener) Close() error { return l.close() }
 func (l *listener) closeSilent() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.ending = true
 	for c := range l.silent {
 		_ = c.Conn.Close()
 	}
@@ -99,6 +104,12 @@ func (c *conn) Read(b []byte) (int, error) {
 		c.listener.heardFrom(c)
 	}
 	return n, err
+}
+
+// isSilent reports whether nothing ever came from a connection.
+func isSilent(accepted net.Conn) bool {
+	c, ok := accepted.(*conn)
+	return ok && !c.heard.Load()
 }
 
 // lingerOnClose makes the closing of a connection wait for what the client still

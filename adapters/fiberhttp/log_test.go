@@ -2,6 +2,7 @@ package fiberhttp_test
 
 import (
 	"maps"
+	"net"
 	"net/url"
 	"slices"
 	"strings"
@@ -40,7 +41,8 @@ func TestEveryRequestIsOneLineInTheLog(t *testing.T) {
 		"no method":  {request{method: "DELETE", path: "/healthz"}, "DELETE", "", 405, nil},
 		"odd method": {request{method: userToken, path: "/healthz"}, "TRACE", "", 405, nil},
 		"large body": {request{method: userToken, path: "/" + userToken}.sending("text/plain", strings.Repeat("x", 65<<10)), "TRACE", "", 413, nil},
-		"preflight":  {request{method: "OPTIONS", path: "/api/v1/widgets"}.with("Origin: https://a.example", "Access-Control-Request-Method: GET"), "OPTIONS", "/", 204, nil},
+		"preflight":  {request{method: "OPTIONS", path: "/api/v1/widgets"}.with("Origin: https://a.example", "Access-Control-Request-Method: GET"), "OPTIONS", "", 204, nil},
+		"ambiguous":  {request{raw: "GET /healthz HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nContent-Length: 0\r\n\r\n0\r\n\r\n"}, "GET", "", 400, nil},
 		"nonsense":   {request{raw: userToken + "\r\n\r\n"}, "", "", 400, nil},
 		"no header":  {request{raw: "PUT /healthz HTTP/1.1\r\n" + userToken + "\r\n\r\n"}, "", "", 400, nil},
 		"too much":   {getWidget.with("X: " + strings.Repeat("x", 9<<10)), "", "", 431, nil},
@@ -71,6 +73,24 @@ func TestEveryRequestIsOneLineInTheLog(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestConnectionWithoutARequestIsNoneInTheLog, such as a load balancer's that only
+// looks whether it can connect.
+func TestConnectionWithoutARequestIsNoneInTheLog(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.(*net.TCPConn).SetLinger(0) // a reset
+	conn.Close()
+	s.conns.open.Wait()
+	s.do(t, request{method: "GET", path: "/healthz"})
+	if lines := s.log.lines("request"); len(lines) != 1 {
+		t.Errorf("the log has %v", lines)
 	}
 }
 

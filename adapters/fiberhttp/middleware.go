@@ -67,8 +67,8 @@ func (s *Server) logAccess(c *fiber.Ctx) error {
 	start := time.Now()
 	err := c.Next()
 	route := c.Route().Path
-	if isRouterError(err) {
-		route = "" // the router's own error, for no route
+	if isRouterError(err) || route == "/" && c.Path() != "/" { // which is what middleware has for a route
+		route = "" // there was none, or the request did not come so far
 	}
 	if err != nil {
 		if err = s.refuse(c, err); err != nil {

@@ -33,31 +33,24 @@ type serveCommand struct{}
 func (serveCommand) Run(ctx context.Context, settings *settings, std streams) (err error) {
 	log := newLogWriter(std.err)
 	defer log.close()
+	hangups := make(chan os.Signal, 1)
+	defer close(hangups)
+	// With nothing to read again, a terminal that is closed ends the program.
+	if settings.TLSCert != "" || !isTerminal(std.err) {
+		signal.Notify(hangups, syscall.SIGHUP)
+		defer signal.Stop(hangups)
+	}
 	a, err := app.New(ctx, settings.config(), app.WithLogger(settings.logger(log, isTerminal(std.err))))
 	if err != nil {
 		return unlessStopped(ctx, err)
 	}
 	defer func() { err = errors.Join(err, a.Close()) }()
-	if settings.TLSCert != "" {
-		defer onHangup(a.ReloadCertificate)()
-	}
-	return unlessStopped(ctx, a.Run(ctx))
-}
-
-// onHangup calls f for every SIGHUP, which ends the program otherwise, until stop
-// is called.
-func onHangup(f func()) (stop func()) {
-	hangups := make(chan os.Signal, 1)
-	signal.Notify(hangups, syscall.SIGHUP)
 	go func() {
 		for range hangups {
-			f()
+			a.ReloadCertificate()
 		}
 	}()
-	return func() {
-		signal.Stop(hangups)
-		close(hangups)
-	}
+	return unlessStopped(ctx, a.Run(ctx))
 }
 
 func unlessStopped(ctx context.Context, err error) error {

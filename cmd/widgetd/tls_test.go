@@ -153,6 +153,13 @@ func TestHangupHasTheCertificateReadAgain(t *testing.T) {
 	s.do(t, healthz).want(t, 200, "")
 }
 
+func TestHangupWithoutACertificateEndsNothing(t *testing.T) {
+	t.Parallel()
+	s := start(t, folder(t))
+	s.hangUp(t, "there is no certificate to read again")
+	s.do(t, request{method: "GET", path: "/healthz"}).want(t, 200, "")
+}
+
 func (s *server) hangUp(t *testing.T, message string) {
 	t.Helper()
 	if err := s.cmd.Process.Signal(syscall.SIGHUP); err != nil {
