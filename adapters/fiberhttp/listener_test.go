@@ -131,6 +131,7 @@ func TestWhatIsNoRequestIsABadOne(t *testing.T) {
 		"chunk size that is no number":  "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding: chunked\r\n\r\nzz\r\n{}\r\n0\r\n\r\n",
 		"chunk longer than it says":     "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding: chunked\r\n\r\n1\r\n{}\r\n0\r\n\r\n",
 		"folded coding":                 "POST /api/v1/auth/login HTTP/1.1" + body + "Transfer-Encoding:\r\n chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		"space in a name":               "GET /healthz HTTP/1.1" + body + "X Y: 1\r\n\r\n",
 		"folded line":                   "GET /healthz HTTP/1.1" + body + "X-Folded: one\r\n\ttwo\r\n\r\n",
 		"coding in a folded line":       "POST /api/v1/auth/login HTTP/1.1" + body + " Transfer-Encoding: chunked\r\n\r\n",
 		"coding behind a line feed":     "POST /api/v1/auth/login HTTP/1.1" + body + "X: y\nTransfer-Encoding: chunked\r\nContent-Length: 2\r\n\r\n{}",

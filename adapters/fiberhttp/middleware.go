@@ -130,15 +130,15 @@ func isRouterError(err error) bool {
 // front of it may in another, so that to one of them what follows is another
 // request (RFC 9112 section 11.2): one with both a length and a coding (section
 // 6.3), one with the coding "identity" that there no longer is (section 7), and
-// one whose headers have folded lines (section 5.2) or lines without a carriage
-// return (section 2.2). It looks at what was sent, for Fiber's own idea of the
+// one whose headers have folded lines (section 5.2), space in a name (section 5.1)
+// or lines without a carriage return (section 2.2). It looks at what was sent, for Fiber's own idea of the
 // length changes as it reads the body.
 func refuseAmbiguous(c *fiber.Ctx) error {
 	var hasLength, hasCoding, isOdd bool
 	for line := range bytes.Lines(c.Request().Header.RawHeaders()) {
 		name, value, _ := bytes.Cut(line, []byte(":"))
 		switch {
-		case !bytes.HasSuffix(line, []byte("\r\n")), line[0] == ' ', line[0] == '\t':
+		case !bytes.HasSuffix(line, []byte("\r\n")), bytes.ContainsAny(name, " \t"): // before, in or after a name
 			isOdd = true
 		case isHeader(name, fiber.HeaderContentLength):
 			hasLength = true
