@@ -4,18 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
-	"os"
 	"slices"
 
 	"github.com/gofiber/fiber/v2"
 )
-
-// bareCommand is the server that the program's reads are compared with: Fiber with
-// its defaults, the same routes, and handlers that do nothing but answer what the
-// program answered.
-type bareCommand struct{}
 
 // answers are responses by their route.
 type answers map[string]answer
@@ -37,9 +32,11 @@ func newAnswer(header http.Header, body []byte) answer {
 	return a
 }
 
-// Run implements the command. It serves until standard input ends.
-func (bareCommand) Run() error {
-	input := json.NewDecoder(os.Stdin)
+// serveAnswers is the server that the program's reads are compared with: Fiber with
+// its defaults, the same routes, and handlers that do nothing but answer what the
+// program answered. It serves the answers in the input until that ends.
+func serveAnswers(in io.Reader) error {
+	input := json.NewDecoder(in)
 	var routes answers
 	if err := input.Decode(&routes); err != nil {
 		return err

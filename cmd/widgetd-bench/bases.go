@@ -14,6 +14,8 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"golang.org/x/crypto/argon2"
+
+	"github.com/widgetd/widgetd/adapters/argon2id"
 )
 
 // repeat returns what calls do all the time, so many at once, and measures that.
@@ -57,10 +59,11 @@ func repeat(atOnce int, do func() error) func(time.Duration) (measured, error) {
 // rawArgon2id is what no log-in can be faster than: the hash of the password, with
 // the program's parameters, on every processor.
 func rawArgon2id() side {
-	const passes, memory, threads, length = 2, 19 << 10, 1, 32
-	salt := make([]byte, 16)
-	return side{"argon2id", nil, repeat(runtime.GOMAXPROCS(0), func() error {
-		argon2.IDKey([]byte(password), salt, passes, memory, threads, length)
+	const saltLength, length = 16, 32 // bytes, as the program has them
+	params := argon2id.DefaultParams()
+	salt := make([]byte, saltLength)
+	return side{name: "argon2id", run: repeat(runtime.GOMAXPROCS(0), func() error {
+		argon2.IDKey([]byte(password), salt, params.Iterations, params.MemoryKiB, params.Parallelism, length)
 		return nil
 	})}
 }
@@ -79,7 +82,7 @@ func rawBatch(folder string, atOnce int) (side, func() error, error) {
 	})
 	var last atomic.Uint64
 	value := make([]byte, 200)
-	return side{"bbolt Batch", nil, repeat(atOnce, func() error {
+	return side{name: "bbolt Batch", run: repeat(atOnce, func() error {
 		key := binary.BigEndian.AppendUint64(nil, last.Add(1))
 		return db.Batch(func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Put(key, value) })
 	})}, db.Close, err
@@ -90,7 +93,7 @@ func rawBatch(folder string, atOnce int) (side, func() error, error) {
 func rawInsert(ctx context.Context, database *mongo.Database, atOnce int) side {
 	raw := database.Collection("raw")
 	value := make([]byte, 200)
-	return side{"driver's InsertOne", nil, repeat(atOnce, func() error {
+	return side{name: "driver's InsertOne", run: repeat(atOnce, func() error {
 		_, err := raw.InsertOne(ctx, bson.D{{Key: "_id", Value: uuid.NewString()}, {Key: "value", Value: value}})
 		return err
 	})}

@@ -119,7 +119,11 @@ func (c *connection) exchange(request []byte) error {
 	if err := c.check(c.in[:n]); err != nil {
 		return err
 	}
-	rest := head + len("\r\n\r\n") + contentLength(c.in[:head]) - n
+	length, err := contentLength(c.in[:head])
+	if err != nil {
+		return err
+	}
+	rest := head + len("\r\n\r\n") + length - n
 	for rest > 0 {
 		read, err := c.Read(c.in)
 		if err != nil {
@@ -127,29 +131,32 @@ func (c *connection) exchange(request []byte) error {
 		}
 		rest -= read
 	}
+	if rest < 0 {
+		return fmt.Errorf("%d bytes came after a response", -rest)
+	}
 	return nil
 }
 
 // check returns an error unless the response begins with the right status.
 func (c *connection) check(response []byte) error {
-	const statusAt = len("HTTP/1.1 ")
-	if status, err := strconv.Atoi(string(response[statusAt : statusAt+3])); err != nil || status != c.status {
+	rest, found := bytes.CutPrefix(response, []byte("HTTP/1.1 "))
+	if !found || len(rest) < 3 {
+		return fmt.Errorf("got no status line: %q", response)
+	}
+	if status, err := strconv.Atoi(string(rest[:3])); err != nil || status != c.status {
 		return fmt.Errorf("got another answer than %d: %s", c.status, response)
 	}
 	return nil
 }
 
-func contentLength(head []byte) (n int) {
-	name := []byte("\r\nContent-Length: ")
-	at := bytes.Index(head, name)
-	if at < 0 {
-		return 0 // as of a 204
+// contentLength returns the length that a head tells of its body, 0 if it tells none,
+// as of a 204.
+func contentLength(head []byte) (int, error) {
+	_, after, found := bytes.Cut(head, []byte("\r\nContent-Length: "))
+	if !found {
+		return 0, nil
 	}
-	for _, digit := range head[at+len(name):] {
-		if digit < '0' || '9' < digit {
-			break
-		}
-		n = 10*n + int(digit-'0')
-	}
-	return n
+	value, _, _ := bytes.Cut(after, []byte("\r\n"))
+	length, err := strconv.ParseUint(string(value), 10, 31)
+	return int(length), err
 }

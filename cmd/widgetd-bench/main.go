@@ -13,38 +13,55 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
 	"github.com/alecthomas/kong"
 )
 
-type cli struct {
-	Run  runCommand  `cmd:"" default:"withargs" help:"Measure (the default)."`
-	Bare bareCommand `cmd:"" hidden:"" help:"Serve what standard input says with Fiber alone."`
-}
-
 // runCommand measures.
 type runCommand struct {
+	Bare        bool          `hidden:"" help:"Serve what standard input says with Fiber alone."`
 	Round       time.Duration `default:"1s" help:"How long a round is."`
 	Rounds      int           `default:"9" help:"How many rounds each side of a comparison has."`
 	Connections int           `default:"64" help:"How many connections ask at once."`
 	Widgets     int           `default:"1000000" help:"How many widgets the largest store has."`
 	Tokens      int           `default:"100000" help:"How many logged-out tokens are remembered."`
 	Reads       time.Duration `default:"60s" help:"How long the largest store is read for its peak memory."`
-	Quick       bool          `help:"Short rounds and a store of 100,000 widgets, to see that all works."`
+	Quick       bool          `         help:"Short rounds and a store of 100,000 widgets, to see that all works."`
 	MongoDBURI  string        `name:"mongodb-uri" placeholder:"URI" help:"Measure on this MongoDB, whose database must be empty and is dropped afterwards. There, all stores have 1,000 widgets."`
 	JSON        bool          `help:"Print the results as JSON."`
 	Chart       string        `type:"path" placeholder:"FILE" help:"Draw the ratios (.svg or .png)."`
 }
 
+// Validate returns an error for what cannot be measured.
+func (c runCommand) Validate() error {
+	switch {
+	case c.Round <= 0:
+		return errors.New("--round must be more than 0")
+	case c.Rounds < 1:
+		return errors.New("--rounds must be 1 or more")
+	case c.Connections < 1:
+		return errors.New("--connections must be 1 or more")
+	case c.Widgets < 1 || maxWidgets < c.Widgets:
+		return fmt.Errorf("--widgets must be from 1 to %d", maxWidgets)
+	case c.Tokens < 0:
+		return errors.New("--tokens must be 0 or more")
+	case c.Reads <= 0:
+		return errors.New("--reads must be more than 0")
+	}
+	return nil
+}
+
 // Run implements the command.
 func (c runCommand) Run(ctx context.Context) error {
-	if c.Quick {
-		c.Round, c.Rounds, c.Widgets, c.Reads = 300*time.Millisecond, 3, 100_000, 2*time.Second
+	if c.Bare {
+		return serveAnswers(os.Stdin)
 	}
 	results, err := c.measure(ctx)
 	if err != nil {
@@ -63,10 +80,21 @@ func (c runCommand) Run(ctx context.Context) error {
 	return results.print(os.Stdout)
 }
 
+// quickly is what --quick makes of the flags that are not given.
+func quickly(given *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+	quick := slices.ContainsFunc(given.Path, func(p *kong.Path) bool { return p.Flag != nil && p.Flag.Name == "quick" })
+	value, found := map[string]string{"round": "300ms", "rounds": "3", "widgets": "100000", "reads": "2s"}[flag.Name]
+	if !quick || !found {
+		return nil, nil
+	}
+	return value, nil
+}
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	command := kong.Parse(&cli{}, kong.Name("widgetd-bench"), kong.BindTo(ctx, (*context.Context)(nil)),
+	command := kong.Parse(&runCommand{}, kong.Name("widgetd-bench"), kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Resolvers(kong.ResolverFunc(quickly)),
 		kong.Description("Measures widgetd beside what it is made of."))
 	command.FatalIfErrorf(command.Run())
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,19 +23,33 @@ type process struct {
 	addr    string
 	started time.Duration // until it listened
 	stop    func() error  // asks it to end
+	wait    func() error  // until it has
 }
 
 // buildProgram builds the program into a folder, as a part of its own module, not
-// of this one, and returns its path.
-func buildProgram(ctx context.Context, folder string) (string, error) {
-	path := filepath.Join(folder, "widgetd")
-	module, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/widgetd/widgetd").Output()
+// of this one, and returns its path and the commit it was built from.
+func buildProgram(ctx context.Context, folder string) (path, commit string, err error) {
+	path = filepath.Join(folder, "widgetd")
+	listed, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/widgetd/widgetd").Output()
 	if err != nil {
-		return "", fmt.Errorf("go list: %w", err)
+		return "", "", fmt.Errorf("go list: %w", err)
 	}
+	module := strings.TrimSpace(string(listed))
 	build := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/widgetd/widgetd/cmd/widgetd")
-	build.Dir, build.Stderr = strings.TrimSpace(string(module)), os.Stderr
-	return path, build.Run()
+	build.Dir, build.Stderr = module, os.Stderr
+	return path, commitOf(ctx, module), build.Run()
+}
+
+// commitOf returns the commit of a folder, with a mark if files were changed since,
+// and "unknown" where Git does not tell.
+func commitOf(ctx context.Context, folder string) string {
+	git := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=40")
+	git.Dir = folder
+	commit, err := git.Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(commit))
 }
 
 // startProgram starts the program with its default settings, but for those given
@@ -46,23 +61,57 @@ func startProgram(ctx context.Context, path, logFile string, settings ...string)
 	}
 	defer log.Close() // the program has its own
 	cmd := exec.CommandContext(ctx, path, "--addr", "127.0.0.1:0")
-	cmd.Env = append(os.Environ(), settings...)
+	cmd.Env = append(withoutSettings(os.Environ()), settings...)
 	cmd.Stderr = log
 	began := time.Now()
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
-	p := &process{cmd: cmd, stop: func() error { return cmd.Process.Signal(syscall.SIGTERM) }}
-	for p.addr == "" {
-		if time.Since(began) > time.Minute {
-			_ = cmd.Process.Kill()
-			return nil, fmt.Errorf("the program does not listen, see %s", log.Name())
-		}
-		time.Sleep(5 * time.Millisecond)
-		p.addr = listensAt(log.Name())
+	var exit error
+	exited := make(chan struct{})
+	go func() {
+		exit = cmd.Wait()
+		close(exited)
+	}()
+	p := &process{
+		cmd:  cmd,
+		stop: func() error { return cmd.Process.Signal(syscall.SIGTERM) },
+		wait: func() error { <-exited; return exit },
+	}
+	if p.addr, err = awaitListening(ctx, log.Name(), exited); err != nil {
+		_ = cmd.Process.Kill() // it may have ended
+		return nil, errors.Join(err, p.wait())
 	}
 	p.started = time.Since(began)
 	return p, nil
+}
+
+// withoutSettings returns an environment without the program's own settings, and
+// those of OpenTelemetry, which it reads too.
+func withoutSettings(environment []string) []string {
+	return slices.DeleteFunc(environment, func(variable string) bool {
+		return strings.HasPrefix(variable, "WIDGETD_") || strings.HasPrefix(variable, "OTEL_")
+	})
+}
+
+// awaitListening returns the address in the log of a program that comes to listen. It
+// is an error, with the log in it, for the program to exit before, or to take a minute.
+func awaitListening(ctx context.Context, log string, exited <-chan struct{}) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		if addr := listensAt(log); addr != "" {
+			return addr, nil
+		}
+		select {
+		case <-time.After(5 * time.Millisecond):
+			continue
+		case <-exited:
+		case <-ctx.Done():
+		}
+		text, err := os.ReadFile(log)
+		return "", errors.Join(fmt.Errorf("the program does not listen: %s", text), ctx.Err(), err)
+	}
 }
 
 // listensAt returns the address in the log of a program that listens.
@@ -83,7 +132,7 @@ func startBare(ctx context.Context, routes answers) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "bare")
+	cmd := exec.CommandContext(ctx, self, "--bare")
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -96,14 +145,19 @@ func startBare(ctx context.Context, routes answers) (*process, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, err
 	}
+	p := &process{cmd: cmd, stop: in.Close, wait: cmd.Wait}
 	if err := json.NewEncoder(in).Encode(routes); err != nil {
-		return nil, err
+		return nil, errors.Join(err, p.end())
 	}
 	addr, err := bufio.NewReader(out).ReadString('\n')
-	return &process{cmd: cmd, addr: strings.TrimSpace(addr), stop: in.Close}, err
+	if err != nil {
+		return nil, errors.Join(err, p.end())
+	}
+	p.addr = strings.TrimSpace(addr)
+	return p, nil
 }
 
-func (p *process) end() error { return errors.Join(p.stop(), p.cmd.Wait()) }
+func (p *process) end() error { return errors.Join(p.stop(), p.wait()) }
 
 // pid returns the process's number, this program's own for a nil process.
 func (p *process) pid() string {
@@ -140,4 +194,29 @@ func (p *process) memory(figure string) (int64, error) {
 		}
 	}
 	return 0, fmt.Errorf("/proc/%s/status has no %s", p.pid(), figure)
+}
+
+// peak returns the most memory that is not of mapped files, in bytes, that a process
+// has while something is done. It is 0 for this program, whose memory nobody asks for.
+func (p *process) peak(do func() error) (most int64, err error) {
+	if p == nil {
+		return 0, do()
+	}
+	done := make(chan error, 1)
+	go func() { done <- do() }()
+	ticker := time.NewTicker(50 * time.Millisecond)
+	defer ticker.Stop()
+	var failure error
+	for {
+		now, err := p.memory("RssAnon")
+		if failure == nil {
+			failure = err
+		}
+		most = max(most, now)
+		select {
+		case err := <-done:
+			return most, errors.Join(err, failure)
+		case <-ticker.C:
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"text/tabwriter"
@@ -9,30 +10,54 @@ import (
 
 // print writes the results as tables in Markdown, which are as readable without it.
 func (r results) print(to io.Writer) error {
-	table := tabwriter.NewWriter(to, 0, 0, 1, ' ', 0)
-	fmt.Fprintln(table, "| what\t| requests/s\t| p50\t| p99\t| p99.9\t| CPU each\t| share\t| of\t| its requests/s\t| wanted\t|")
-	fmt.Fprintln(table, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
-	for _, c := range r.Comparisons {
-		wanted := ""
-		if c.Target > 0 {
-			wanted = fmt.Sprintf("≥ %.2f", c.Target)
-		}
-		fmt.Fprintf(table, "| %s\t| %.0f\t| %s\t| %s\t| %s\t| %s\t| **%.2f** (%.2f–%.2f)\t| %s\t| %.0f\t| %s\t|\n",
-			c.What, c.Program.PerSecond, short(c.Program.P50), short(c.Program.P99), short(c.Program.P999), short(c.Program.CPUPerRequest),
-			c.Ratio, c.Least, c.Greatest, c.Base.Name, c.Base.PerSecond, wanted)
-	}
-	if err := table.Flush(); err != nil {
+	if err := errors.Join(r.printShares(to), r.printSides(to)); err != nil {
 		return err
 	}
 	if r.Startup != nil {
-		fmt.Fprintf(to, "\nStart with %d widgets and %d logged-out tokens: %s\n", r.Startup.Widgets, r.Startup.Tokens, short(r.Startup.Took))
+		fmt.Fprintf(to, "\nWarm start with %d widgets and %d logged-out tokens, a file of %d MiB: %s\n",
+			r.Startup.Widgets, r.Tokens, r.Startup.File>>20, short(r.Startup.Took))
 	}
 	if r.Memory != nil {
 		fmt.Fprintf(to, "Peak memory beyond the mapped file, reading %d widgets: %d MiB (with it: %d MiB)\n",
 			r.Memory.Widgets, r.Memory.Anonymous>>20, r.Memory.Resident>>20)
 	}
-	_, err := fmt.Fprintf(to, "%d processors shared with the load generator, %s\n", r.Processors, r.Go)
+	_, err := fmt.Fprintf(to, "%d rounds of %v (log-ins three times that), %d connections, %d processors shared with the load generator, %s, commit %s, %s\n",
+		r.Rounds, r.Round, r.Connections, r.Processors, r.Go, r.Commit, r.Date.Format(time.DateOnly))
 	return err
+}
+
+// printShares writes what the comparisons are for.
+func (r results) printShares(to io.Writer) error {
+	table := tabwriter.NewWriter(to, 0, 0, 1, ' ', 0)
+	fmt.Fprintln(table, "| what\t| requests/s\t| share\t| of\t| its requests/s\t| wanted\t|")
+	fmt.Fprintln(table, "|---\t|---\t|---\t|---\t|---\t|---\t|")
+	for _, c := range r.Comparisons {
+		wanted := ""
+		if c.Target > 0 {
+			wanted = fmt.Sprintf("≥ %.2f", c.Target)
+		}
+		fmt.Fprintf(table, "| %s\t| %.0f\t| **%.2f** (%.2f–%.2f)\t| %s\t| %.0f\t| %s\t|\n",
+			c.What, c.Program.PerSecond, c.Ratio, c.Least, c.Greatest, c.Base.Name, c.Base.PerSecond, wanted)
+	}
+	return table.Flush()
+}
+
+// printSides writes how long both sides of the comparisons took, and what they took.
+func (r results) printSides(to io.Writer) error {
+	table := tabwriter.NewWriter(to, 0, 0, 1, ' ', 0)
+	fmt.Fprintln(table, "\n| what\t| side\t| p50\t| p99\t| p99.9\t| CPU each\t| the generator's\t| peak memory\t|")
+	fmt.Fprintln(table, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
+	for _, c := range r.Comparisons {
+		for _, s := range []sideResult{c.Program, c.Base} {
+			generator, memory := "", "" // of a side in this program
+			if s.PeakMemory > 0 {
+				generator, memory = short(s.Generator), fmt.Sprintf("%d MiB", s.PeakMemory>>20)
+			}
+			fmt.Fprintf(table, "| %s\t| %s\t| %s\t| %s\t| %s\t| %s\t| %s\t| %s\t|\n",
+				c.What, s.Name, short(s.P50), short(s.P99), short(s.P999), short(s.CPU), generator, memory)
+		}
+	}
+	return table.Flush()
 }
 
 // short writes a duration with three digits or so.

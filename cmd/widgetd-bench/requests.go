@@ -4,8 +4,11 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"math/rand/v2"
 	"net/http"
+	"path/filepath"
+	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -25,7 +28,9 @@ type server struct {
 	connections int
 	admin       domain.User
 	token       string
-	widgets     int
+	folder      string       // of an embedded store's file
+	widgets     int          // that it was filled with
+	made        atomic.Int64 // widgets since
 }
 
 // request returns the bytes of one, with a token if there is one.
@@ -43,11 +48,13 @@ func request(method, path, token, body string) []byte {
 
 // side returns a side that asks p, which answers with the status.
 func (s *server) side(name string, p *process, connections, status int, feed func(connection int) func() []byte) side {
-	return side{name, p, load{p.addr, status, feed}.withConnections(connections)}
+	asked := load{p.addr, status, feed}
+	return side{name: name, of: p, run: func(duration time.Duration) (measured, error) { return asked.run(connections, duration) }}
 }
 
-func (l load) withConnections(n int) func(time.Duration) (measured, error) {
-	return func(duration time.Duration) (measured, error) { return l.run(n, duration) }
+// lastPage returns the path of the last page of so many widgets, ten on each.
+func lastPage(widgets int) string {
+	return fmt.Sprintf("%s/widgets?page=%d&per_page=10", base, (widgets+9)/10)
 }
 
 // read returns a side that reads one path of p all the time.
@@ -58,8 +65,8 @@ func (s *server) read(name string, p *process, path string) side {
 
 // get returns a side that reads widgets of p, any of them.
 func (s *server) get(name string, p *process) side {
-	return s.side(name, p, s.connections, http.StatusOK, func(connection int) func() []byte {
-		widgets := rand.New(rand.NewPCG(uint64(connection), 0)) //nolint:gosec // no secret
+	return s.side(name, p, s.connections, http.StatusOK, func(int) func() []byte {
+		widgets := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) //nolint:gosec // no secret
 		next := request(http.MethodGet, base+"/widgets/"+widgetName(0), s.token, "")
 		digits := numberIn(next)
 		return func() []byte {
@@ -70,14 +77,13 @@ func (s *server) get(name string, p *process) side {
 }
 
 // create returns a side that makes widgets.
-func (s *server) create() side {
-	var made atomic.Int64
-	return s.side("widgetd", s.process, s.connections, http.StatusCreated, func(int) func() []byte {
+func (s *server) create(name string) side {
+	return s.side(name, s.process, s.connections, http.StatusCreated, func(int) func() []byte {
 		next := request(http.MethodPost, base+"/widgets", s.token,
 			"name="+widgetName(0)+"&info_url=https://example.com/widgets/of/ada?page=1&deadline=2099-12-31")
 		digits := numberIn(next)
 		return func() []byte {
-			writeNumber(digits, s.widgets+int(made.Add(1)))
+			writeNumber(digits, s.widgets+int(s.made.Add(1)))
 			return next
 		}
 	})
@@ -85,33 +91,50 @@ func (s *server) create() side {
 
 // logIn returns a side that logs in, with enough connections to keep every
 // processor busy: an attempt takes tens of milliseconds.
-func (s *server) logIn(processors int) side {
+func (s *server) logIn(name string) side {
 	same := request(http.MethodPost, base+"/auth/login", "", "email="+email+"&password="+strings.ReplaceAll(password, " ", "+"))
-	return s.side("widgetd", s.process, 2*processors, http.StatusOK, func(int) func() []byte { return func() []byte { return same } })
+	return s.side(name, s.process, 2*runtime.GOMAXPROCS(0), http.StatusOK, func(int) func() []byte { return func() []byte { return same } })
 }
 
 // logOut returns a side that ends tokens, which are signed before each round.
-func (s *server) logOut() side {
+func (s *server) logOut(name string) side {
 	const perSecond = 20_000 // more than a round needs
-	return side{"widgetd", s.process, func(duration time.Duration) (measured, error) {
-		tokens, err := newTokens(s.admin, int(duration.Seconds()*perSecond))
-		if err != nil {
-			return measured{}, err
+	var (
+		requests [][]byte
+		used     atomic.Int64
+	)
+	out := s.side(name, s.process, s.connections, http.StatusOK, func(int) func() []byte {
+		return func() []byte {
+			if i := int(used.Add(1)) - 1; i < len(requests) {
+				return requests[i]
+			}
+			return nil
 		}
-		requests := make([][]byte, len(tokens))
+	})
+	out.prepare = func(duration time.Duration) error {
+		tokens, err := newTokens(s.admin, int(duration.Seconds()*perSecond))
+		requests = make([][]byte, len(tokens))
 		for i, token := range tokens {
 			requests[i] = request(http.MethodPost, base+"/auth/logout", token, "")
 		}
-		var used atomic.Int64
-		return load{s.addr, http.StatusOK, func(int) func() []byte {
-			return func() []byte {
-				if i := int(used.Add(1)) - 1; i < len(requests) {
-					return requests[i]
-				}
-				return nil
-			}
-		}}.run(s.connections, duration)
-	}}
+		used.Store(0)
+		return err
+	}
+	return out
+}
+
+// fileSize returns the bytes of the embedded store's files.
+func (s *server) fileSize() (size int64, err error) {
+	return size, filepath.WalkDir(s.folder, func(_ string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		info, err := entry.Info()
+		if err == nil {
+			size += info.Size()
+		}
+		return err
+	})
 }
 
 // answer returns what the server answers to a path.

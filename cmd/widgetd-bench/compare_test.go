@@ -1,0 +1,78 @@
+package main
+
+import (
+	"errors"
+	"slices"
+	"testing"
+	"time"
+)
+
+func TestMedian(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		of   []float64
+		want float64
+	}{
+		"one":   {[]float64{3}, 3},
+		"two":   {[]float64{4, 1}, 2.5},
+		"three": {[]float64{9, 1, 2}, 2},
+		"four":  {[]float64{9, 1, 2, 3}, 2.5},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			given := slices.Clone(test.of)
+			if got := median(test.of); got != test.want {
+				t.Errorf("median(%v) = %v, want %v", test.of, got, test.want)
+			}
+			if !slices.Equal(test.of, given) {
+				t.Errorf("median reordered %v to %v", given, test.of)
+			}
+		})
+	}
+}
+
+// played is a side whose rounds have the requests that a script says.
+func played(name string, order *[]string, requests ...int) side {
+	return side{
+		name:    name,
+		prepare: func(time.Duration) error { *order = append(*order, "prepare "+name); return nil },
+		run: func(time.Duration) (measured, error) {
+			*order = append(*order, name)
+			n := requests[0]
+			requests = requests[1:]
+			return measured{requests: n, elapsed: time.Second, latency: newHistogram()}, nil
+		},
+	}
+}
+
+func TestCompare(t *testing.T) {
+	t.Parallel()
+	var order []string
+	// The first of each is the round that nobody counts.
+	found, err := runCommand{Rounds: 3, Round: time.Second}.compare(t.Context(), comparison{
+		"reads", 0.5, played("a", &order, 1, 50, 80, 90), played("b", &order, 9, 100, 100, 100),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []string{"a", "b", "a", "b", "b", "a", "a", "b"}
+	for i, name := range want {
+		if got := order[2*i : 2*i+2]; got[0] != "prepare "+name || got[1] != name {
+			t.Errorf("round %d was %v, want of %s, prepared", i, got, name)
+		}
+	}
+	if found.Ratio != 0.8 || found.Least != 0.5 || found.Greatest != 0.9 || !slices.Equal(found.Ratios, []float64{0.5, 0.8, 0.9}) {
+		t.Errorf("the ratios are %v (%v–%v), %v", found.Ratio, found.Least, found.Greatest, found.Ratios)
+	}
+	if found.Program.PerSecond != 80 || len(found.Program.Rounds) != 3 || found.Base.PerSecond != 100 {
+		t.Errorf("the sides are %+v and %+v", found.Program, found.Base)
+	}
+}
+
+func TestCompareEndsWithAFailure(t *testing.T) {
+	t.Parallel()
+	fails := side{name: "b", run: func(time.Duration) (measured, error) { return measured{}, errors.New("refused") }}
+	var order []string
+	_, err := runCommand{Rounds: 1, Round: time.Second}.compare(t.Context(), comparison{"reads", 0, played("a", &order, 1), fails})
+	wantError(t, err, "reads, b: refused")
+}
