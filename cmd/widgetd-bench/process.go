@@ -30,7 +30,9 @@ type process struct {
 // of this one, and returns its path and the commit it was built from.
 func buildProgram(ctx context.Context, folder string) (path, commit string, err error) {
 	path = filepath.Join(folder, "widgetd")
-	listed, err := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/widgetd/widgetd").Output()
+	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/widgetd/widgetd")
+	list.Stderr = os.Stderr
+	listed, err := list.Output()
 	if err != nil {
 		return "", "", fmt.Errorf("go list: %w", err)
 	}
