@@ -15,14 +15,14 @@ import (
 
 // hotPaths are the requests that there are most of, by what they ask for.
 // More allocations than allowed mean that somebody lets them grow: those left are
-// bbolt's cursors, the copies that outlive a request, and its access line.
+// the copies that outlive a request, and its access line.
 var hotPaths = []struct {
 	what, path string
 	allowed    float64
 }{
-	{"get", "/api/v1/widgets/widget-07", 19},
-	{"list", "/api/v1/widgets?page=1&per_page=10", 59},
-	{"user", "/api/v1/auth/user", 14},
+	{"get", "/api/v1/widgets/widget-07", 10},
+	{"list", "/api/v1/widgets?page=1&per_page=10", 21},
+	{"user", "/api/v1/auth/user", 9},
 }
 
 // TestHotPathAllocations holds what a request allocates, all of the server

@@ -108,8 +108,8 @@ func (b *Blacklist) Count(ctx context.Context) (int, error) {
 // expired returns the maxPurge tokens that expired first, or all that had by now,
 // and the marks before them.
 func (b *Blacklist) expired(ctx context.Context, now time.Time) (tokens []domain.BlacklistedToken, marks []time.Time, err error) {
-	err = b.view(ctx, func(tx *bbolt.Tx) error {
-		cursor := blacklistTable.in(tx).Cursor()
+	err = b.view(ctx, func(tx *readTx) error {
+		cursor := tx.cursor(blacklistTable)
 		for key, value := cursor.First(); key != nil && len(tokens) < maxPurge; key, value = cursor.Next() {
 			token, isMark, err := readToken(key, value)
 			switch {
@@ -151,8 +151,8 @@ func replaceByMark(tx *bbolt.Tx, tokens []domain.BlacklistedToken, marks []time.
 // load makes memory what the file remembers.
 func (b *Blacklist) load() error {
 	expiries, mark := map[domain.UUID]int64{}, int64(noMark)
-	err := b.view(context.Background(), func(tx *bbolt.Tx) error {
-		return blacklistTable.in(tx).ForEach(func(key, value []byte) error {
+	err := b.view(context.Background(), func(tx *readTx) error {
+		return blacklistTable.in(tx.Tx).ForEach(func(key, value []byte) error {
 			token, isMark, err := readToken(key, value)
 			expiry := token.ExpiresAt.Unix()
 			switch {

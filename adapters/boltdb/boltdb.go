@@ -18,8 +18,6 @@ import (
 	"sync"
 	"time"
 
-	"go.etcd.io/bbolt"
-
 	"github.com/widgetd/widgetd/domain"
 )
 
@@ -83,11 +81,11 @@ type store struct {
 
 // view runs read in a read transaction: read sees one state of the whole store.
 // Bytes it gets from there are gone when it returns.
-func (s *store) view(ctx context.Context, read func(*bbolt.Tx) error) error {
+func (s *store) view(ctx context.Context, read func(*readTx) error) error {
 	if err := ctx.Err(); err != nil {
 		return unavailable(err)
 	}
-	var tx readTx
+	var tx *readTx
 	err := s.guard(func() (err error) {
 		if tx, err = s.readers.take(); err != nil {
 			return unavailable(err)
@@ -98,7 +96,7 @@ func (s *store) view(ctx context.Context, read func(*bbolt.Tx) error) error {
 		return err
 	}
 	defer s.readers.give(tx)
-	err = guard(func() error { return read(tx.Tx) })
+	err = guard(func() error { return read(tx) })
 	if errors.Is(err, errUnreadable) {
 		return unavailable(err)
 	}

@@ -28,33 +28,30 @@ func levels() [4]level { return [...]level{{22, 64}, {16, 22}, {10, 16}, {4, 10}
 var errMiscounted = errors.New("boltdb: table counts disagrees with table widgets")
 
 // countAll returns how many widgets there are.
-func countAll(tx *bbolt.Tx) (total int, err error) {
+func countAll(tx *readTx) (total int, err error) {
 	counts, err := levels()[0].counts(tx, 0)
-	for _, n := range counts {
-		total += int(n)
-	}
-	return total, err
+	return counts.sum(), err
 }
 
 // recount counts a widget that was added, else one that was deleted, in the blocks
 // that its sequence number is in.
 func recount(tx *bbolt.Tx, seq uint64, added bool) error {
+	read := reading(tx)
 	for _, l := range levels() {
-		counts, err := l.counts(tx, seq)
+		kept, err := l.counts(read, seq)
 		if err != nil {
 			return err
 		}
 		i := l.index(seq)
-		for uint64(len(counts)) <= i {
-			counts = append(counts, 0)
-		}
-		switch {
+		counts := make(counts, max(len(kept), 4*(i+1)))
+		copy(counts, kept)
+		switch n := counts.at(i); {
 		case added:
-			counts[i]++
-		case counts[i] == 0:
+			counts.set(i, n+1)
+		case n == 0:
 			return errMiscounted
 		default:
-			counts[i]--
+			counts.set(i, n-1)
 		}
 		if err := l.setCounts(tx, seq, counts); err != nil {
 			return err
@@ -65,17 +62,17 @@ func recount(tx *bbolt.Tx, seq uint64, added bool) error {
 
 // blockOf returns the first sequence number of the innermost block that the nth
 // widget (from 0) is in, and how many widgets of that block come before it.
-func blockOf(tx *bbolt.Tx, n int) (first uint64, before int, err error) {
+func blockOf(tx *readTx, n int) (first uint64, before int, err error) {
 	for _, l := range levels() {
 		counts, err := l.counts(tx, first)
 		if err != nil {
 			return 0, 0, err
 		}
 		i := 0
-		for ; i < len(counts) && n >= int(counts[i]); i++ {
-			n -= int(counts[i])
+		for ; i < counts.len() && n >= counts.at(i); i++ {
+			n -= counts.at(i)
 		}
-		if i == len(counts) {
+		if i == counts.len() {
 			return 0, 0, errMiscounted
 		}
 		first += uint64(i) << l.bits
@@ -85,37 +82,40 @@ func blockOf(tx *bbolt.Tx, n int) (first uint64, before int, err error) {
 
 // key returns that of the record with the count of the block that seq is in.
 func (l level) key(seq uint64) []byte {
-	return append([]byte{l.bits}, number(seq>>l.outer)...)
+	return binary.BigEndian.AppendUint64(append(make([]byte, 0, 9), l.bits), seq>>l.outer)
 }
 
 // index returns which count of its record is that of the block that seq is in.
-func (l level) index(seq uint64) uint64 {
-	return seq>>l.bits - seq>>l.outer<<(l.outer-l.bits)
+func (l level) index(seq uint64) int {
+	return int(seq>>l.bits - seq>>l.outer<<(l.outer-l.bits)) //nolint:gosec // all sequence numbers are far below 1<<63
 }
 
-// counts returns what setCounts set.
-func (l level) counts(tx *bbolt.Tx, seq uint64) ([]uint32, error) {
-	payload, err := countTable.get(tx, l.key(seq))
-	if err != nil {
-		return nil, err
-	}
-	counts := make([]uint32, len(payload)/4)
-	for i := range counts {
-		counts[i] = binary.BigEndian.Uint32(payload[4*i:])
-	}
-	return counts, nil
+// counts returns what setCounts set. They live as long as the transaction, and must
+// not be changed.
+func (l level) counts(tx *readTx, seq uint64) (counts, error) {
+	return countTable.get(tx, l.key(seq))
 }
 
 // setCounts replaces the record with the count of the block that seq is in.
-func (l level) setCounts(tx *bbolt.Tx, seq uint64, counts []uint32) error {
-	sum := 0
-	payload := make([]byte, 0, 4*len(counts))
-	for _, n := range counts {
-		sum += int(n)
-		payload = binary.BigEndian.AppendUint32(payload, n)
-	}
-	if sum == 0 {
+func (l level) setCounts(tx *bbolt.Tx, seq uint64, counts counts) error {
+	if counts.sum() == 0 {
 		return countTable.delete(tx, l.key(seq))
 	}
-	return countTable.put(tx, l.key(seq), payload)
+	return countTable.put(tx, l.key(seq), counts)
+}
+
+// counts are the payload of a record.
+type counts []byte
+
+func (c counts) len() int { return len(c) / 4 }
+
+func (c counts) at(i int) int { return int(binary.BigEndian.Uint32(c[4*i:])) }
+
+func (c counts) set(i, n int) { binary.BigEndian.PutUint32(c[4*i:], uint32(n)) } //nolint:gosec // of a block: one has 1<<22 widgets at the most
+
+func (c counts) sum() (sum int) {
+	for i := range c.len() {
+		sum += c.at(i)
+	}
+	return sum
 }

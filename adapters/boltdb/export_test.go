@@ -87,11 +87,11 @@ func (db *DB) Marks() (n int) {
 
 // Check returns an error unless the tables, and what is in memory, agree.
 func (db *DB) Check() error {
-	return db.Users.view(context.Background(), func(tx *bbolt.Tx) error {
+	return db.Users.view(context.Background(), func(tx *readTx) error {
 		for err := range tx.Check() {
 			return err
 		}
-		for _, check := range []func(*bbolt.Tx) error{checkUsers, checkWidgets, checkCounts, db.Blacklist.check} {
+		for _, check := range []func(*readTx) error{checkUsers, checkWidgets, checkCounts, db.Blacklist.check} {
 			if err := check(tx); err != nil {
 				return err
 			}
@@ -100,9 +100,9 @@ func (db *DB) Check() error {
 	})
 }
 
-func checkUsers(tx *bbolt.Tx) error {
+func checkUsers(tx *readTx) error {
 	users, admins := 0, 0
-	err := userTable.in(tx).ForEach(func(id, _ []byte) error {
+	err := userTable.in(tx.Tx).ForEach(func(id, _ []byte) error {
 		user, err := getUser(tx, domain.UUID(id))
 		if err != nil {
 			return err
@@ -111,7 +111,7 @@ func checkUsers(tx *bbolt.Tx) error {
 		if user.Admin {
 			admins++
 		}
-		if user.Admin != adminTable.has(tx, id) {
+		if user.Admin != adminTable.has(tx.Tx, id) {
 			return fmt.Errorf("table admins is wrong about %s", user.PublicID)
 		}
 		found, err := emailTable.get(tx, []byte(user.Email.Key()))
@@ -126,9 +126,9 @@ func checkUsers(tx *bbolt.Tx) error {
 	return checkSizes(tx, map[table]int{emailTable: users, adminTable: admins})
 }
 
-func checkWidgets(tx *bbolt.Tx) error {
+func checkWidgets(tx *readTx) error {
 	widgets := 0
-	err := widgetTable.in(tx).ForEach(func(key, value []byte) error {
+	err := widgetTable.in(tx.Tx).ForEach(func(key, value []byte) error {
 		payload, err := widgetTable.unseal(key, value)
 		if err != nil {
 			return err
@@ -150,14 +150,14 @@ func checkWidgets(tx *bbolt.Tx) error {
 	return checkSizes(tx, map[table]int{nameTable: widgets})
 }
 
-func checkCounts(tx *bbolt.Tx) error {
-	counts, seqs := map[string]map[uint64]uint32{}, map[string]uint64{}
-	err := widgetTable.in(tx).ForEach(func(key, _ []byte) error {
+func checkCounts(tx *readTx) error {
+	counts, seqs := map[string]map[int]int{}, map[string]uint64{}
+	err := widgetTable.in(tx.Tx).ForEach(func(key, _ []byte) error {
 		seq, err := widgetTable.parseNumber(key, key)
 		for _, l := range levels() {
 			record := string(l.key(seq))
 			if counts[record] == nil {
-				counts[record] = map[uint64]uint32{}
+				counts[record] = map[int]int{}
 			}
 			counts[record][l.index(seq)]++
 			seqs[record] = seq
@@ -176,9 +176,8 @@ func checkCounts(tx *bbolt.Tx) error {
 			if err != nil {
 				return err
 			}
-			for i, n := range got {
-				i := uint64(i)
-				if n != want[i] {
+			for i := range got.len() {
+				if n := got.at(i); n != want[i] {
 					return fmt.Errorf("count %d of record %x is %d, want %d", i, record, n, want[i])
 				}
 				delete(want, i)
@@ -191,9 +190,9 @@ func checkCounts(tx *bbolt.Tx) error {
 	return checkSizes(tx, map[table]int{countTable: len(counts)})
 }
 
-func (b *Blacklist) check(tx *bbolt.Tx) error {
+func (b *Blacklist) check(tx *readTx) error {
 	kept := map[domain.UUID]bool{}
-	err := blacklistTable.in(tx).ForEach(func(key, value []byte) error {
+	err := blacklistTable.in(tx.Tx).ForEach(func(key, value []byte) error {
 		token, isMark, err := readToken(key, value)
 		if err != nil || isMark {
 			if token.ExpiresAt.Unix() > b.mark {
@@ -213,9 +212,9 @@ func (b *Blacklist) check(tx *bbolt.Tx) error {
 	return err
 }
 
-func checkSizes(tx *bbolt.Tx, want map[table]int) error {
+func checkSizes(tx *readTx, want map[table]int) error {
 	for t, n := range want {
-		if got := t.in(tx).Stats().KeyN; got != n {
+		if got := t.in(tx.Tx).Stats().KeyN; got != n {
 			return fmt.Errorf("table %s has %d records, want %d", t, got, n)
 		}
 	}

@@ -30,7 +30,7 @@ func testReaders(t *testing.T) (r *readers, db *bbolt.DB, begun *int) {
 	return r, db, begun
 }
 
-func taken(t *testing.T, r *readers) readTx {
+func taken(t *testing.T, r *readers) *readTx {
 	t.Helper()
 	tx, err := r.take()
 	if err != nil {

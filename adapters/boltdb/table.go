@@ -3,6 +3,7 @@ package boltdb
 import (
 	"bytes"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -89,16 +90,16 @@ func (t table) has(tx *bbolt.Tx, key []byte) bool { return t.in(tx).Get(key) != 
 
 // get returns the payload of key, nil when there is none. It lives as long as
 // the transaction.
-func (t table) get(tx *bbolt.Tx, key []byte) ([]byte, error) {
-	value := t.in(tx).Get(key)
-	if value == nil {
+func (t table) get(tx *readTx, key []byte) ([]byte, error) {
+	next, value := tx.cursor(t).Seek(key)
+	if value == nil || !bytes.Equal(next, key) {
 		return nil, nil
 	}
-	return t.unseal(key, value)
+	return t.unseal(next, value) // not key, which then need not be allocated
 }
 
 // mustGet is get for a key that another record speaks of.
-func (t table) mustGet(tx *bbolt.Tx, key []byte) ([]byte, error) {
+func (t table) mustGet(tx *readTx, key []byte) ([]byte, error) {
 	payload, err := t.get(tx, key)
 	if err == nil && payload == nil {
 		return nil, t.damaged(key, errors.New("it is missing"))
@@ -130,7 +131,8 @@ func (t table) unseal(key, value []byte) ([]byte, error) {
 // damaged returns the error of a record that cannot be read. It does not wrap the
 // cause: what a damaged record breaks is no rule that the caller broke.
 func (t table) damaged(key []byte, cause error) error {
-	return fmt.Errorf("boltdb: damaged record in table %s, key %x: %s", t, key, cause.Error())
+	text := hex.EncodeToString(key) // not %x, for which every key would have to be allocated
+	return fmt.Errorf("boltdb: damaged record in table %s, key %s: %s", t, text, cause.Error())
 }
 
 const checksumSize = 4
@@ -143,7 +145,7 @@ func checksum(key, payload []byte) uint32 {
 }
 
 // number is how the tables keep one, in keys and in payloads.
-func number(n uint64) []byte { return binary.BigEndian.AppendUint64(nil, n) }
+func number(n uint64) []byte { return binary.BigEndian.AppendUint64(make([]byte, 0, 8), n) }
 
 // parseNumber reads the payload that number made for the record of key.
 func (t table) parseNumber(key, payload []byte) (uint64, error) {

@@ -32,7 +32,7 @@ func (u *Users) Add(ctx context.Context, user domain.User) error {
 
 // ByPublicID implements [ports.UserRepository].
 func (u *Users) ByPublicID(ctx context.Context, id domain.UUID) (user domain.User, err error) {
-	err = u.view(ctx, func(tx *bbolt.Tx) error {
+	err = u.view(ctx, func(tx *readTx) error {
 		user, err = getUser(tx, id)
 		return err
 	})
@@ -42,7 +42,7 @@ func (u *Users) ByPublicID(ctx context.Context, id domain.UUID) (user domain.Use
 // ByEmail implements [ports.UserRepository].
 func (u *Users) ByEmail(ctx context.Context, email domain.Email) (user domain.User, err error) {
 	key := []byte(email.Key())
-	err = u.view(ctx, func(tx *bbolt.Tx) error {
+	err = u.view(ctx, func(tx *readTx) error {
 		id, err := emailTable.get(tx, key)
 		switch {
 		case err != nil:
@@ -63,7 +63,7 @@ func (u *Users) ByEmail(ctx context.Context, email domain.Email) (user domain.Us
 // SetCredentials implements [ports.UserRepository].
 func (u *Users) SetCredentials(ctx context.Context, user domain.User, currentHash string) error {
 	return u.update(ctx, func(tx *bbolt.Tx) error {
-		kept, err := getUser(tx, user.PublicID)
+		kept, err := getUser(reading(tx), user.PublicID)
 		if err != nil {
 			return err
 		}
@@ -77,15 +77,15 @@ func (u *Users) SetCredentials(ctx context.Context, user domain.User, currentHas
 
 // HasAdmin implements [ports.UserRepository].
 func (u *Users) HasAdmin(ctx context.Context) (has bool, err error) {
-	err = u.view(ctx, func(tx *bbolt.Tx) error {
-		id, _ := adminTable.in(tx).Cursor().First()
+	err = u.view(ctx, func(tx *readTx) error {
+		id, _ := tx.cursor(adminTable).First()
 		has = id != nil
 		return nil
 	})
 	return has, err
 }
 
-func getUser(tx *bbolt.Tx, id domain.UUID) (domain.User, error) {
+func getUser(tx *readTx, id domain.UUID) (domain.User, error) {
 	payload, err := userTable.get(tx, id[:])
 	switch {
 	case err != nil:

@@ -45,7 +45,7 @@ func (w *Widgets) AddAll(ctx context.Context, widgets []domain.Widget) error {
 
 // ByName implements [ports.WidgetRepository].
 func (w *Widgets) ByName(ctx context.Context, name domain.WidgetName) (widget domain.Widget, err error) {
-	err = w.view(ctx, func(tx *bbolt.Tx) error {
+	err = w.view(ctx, func(tx *readTx) error {
 		_, widget, err = getWidget(tx, name)
 		return err
 	})
@@ -55,7 +55,7 @@ func (w *Widgets) ByName(ctx context.Context, name domain.WidgetName) (widget do
 // List implements [ports.WidgetRepository].
 func (w *Widgets) List(ctx context.Context, request domain.PageRequest) (domain.Page, error) {
 	page := domain.Page{Request: request}
-	err := w.view(ctx, func(tx *bbolt.Tx) error {
+	err := w.view(ctx, func(tx *readTx) error {
 		total, err := countAll(tx)
 		if err != nil {
 			return err
@@ -74,7 +74,7 @@ func (w *Widgets) List(ctx context.Context, request domain.PageRequest) (domain.
 // Update implements [ports.WidgetRepository].
 func (w *Widgets) Update(ctx context.Context, name domain.WidgetName, infoURL domain.InfoURL, deadline domain.Deadline) error {
 	return w.update(ctx, func(tx *bbolt.Tx) error {
-		seq, widget, err := getWidget(tx, name)
+		seq, widget, err := getWidget(reading(tx), name)
 		if err != nil {
 			return err
 		}
@@ -107,7 +107,7 @@ func addWidget(tx *bbolt.Tx, widget domain.Widget) error {
 }
 
 func deleteWidget(tx *bbolt.Tx, name domain.WidgetName) error {
-	seq, err := sequenceOf(tx, name)
+	seq, err := sequenceOf(reading(tx), name)
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func deleteWidget(tx *bbolt.Tx, name domain.WidgetName) error {
 }
 
 // widgetsFrom returns the count widgets that come after the first offset ones.
-func widgetsFrom(tx *bbolt.Tx, offset, count int) ([]domain.Widget, error) {
+func widgetsFrom(tx *readTx, offset, count int) ([]domain.Widget, error) {
 	widgets := make([]domain.Widget, 0, count)
 	if count == 0 {
 		return widgets, nil
@@ -130,7 +130,7 @@ func widgetsFrom(tx *bbolt.Tx, offset, count int) ([]domain.Widget, error) {
 	if err != nil {
 		return nil, err
 	}
-	cursor := widgetTable.in(tx).Cursor()
+	cursor := tx.cursor(widgetTable)
 	key, value := cursor.Seek(number(first))
 	for ; skip > 0; skip-- {
 		key, value = cursor.Next()
@@ -152,7 +152,7 @@ func widgetsFrom(tx *bbolt.Tx, offset, count int) ([]domain.Widget, error) {
 	return widgets, nil
 }
 
-func getWidget(tx *bbolt.Tx, name domain.WidgetName) (seq uint64, widget domain.Widget, err error) {
+func getWidget(tx *readTx, name domain.WidgetName) (seq uint64, widget domain.Widget, err error) {
 	seq, err = sequenceOf(tx, name)
 	if err != nil {
 		return 0, domain.Widget{}, err
@@ -167,7 +167,7 @@ func getWidget(tx *bbolt.Tx, name domain.WidgetName) (seq uint64, widget domain.
 }
 
 // sequenceOf returns the key of the widget of that name, or NotFound.
-func sequenceOf(tx *bbolt.Tx, name domain.WidgetName) (uint64, error) {
+func sequenceOf(tx *readTx, name domain.WidgetName) (uint64, error) {
 	key := []byte(name.String())
 	payload, err := nameTable.get(tx, key)
 	switch {
