@@ -20,9 +20,9 @@ var hotPaths = []struct {
 	what, path string
 	allowed    float64
 }{
-	{"get", "/api/v1/widgets/widget-07", 10},
-	{"list", "/api/v1/widgets?page=1&per_page=10", 21},
-	{"user", "/api/v1/auth/user", 9},
+	{"get", "/api/v1/widgets/widget-07", 7},
+	{"list", "/api/v1/widgets?page=1&per_page=10", 18},
+	{"user", "/api/v1/auth/user", 6},
 }
 
 // TestHotPathAllocations holds what a request allocates, all of the server

@@ -94,7 +94,7 @@ func (s *Server) refuseUnread(c *fiber.Ctx, err error) error {
 	if !errors.As(err, &unread) || unread.Code >= fiber.StatusInternalServerError {
 		unread = fiber.ErrBadRequest
 	}
-	setRequestID(c, strings.Clone(c.Get(fiber.HeaderXRequestID))) // of a 413; none of a 431
+	beginRequest(c) // by what a 413 was sent with; by nothing of a 431
 	s.setSecurityHeaders(c)
 	s.allowOrigin(c)
 	lingerOnClose(c.Context().Conn())
@@ -148,5 +148,5 @@ func (s *Server) logCause(c *fiber.Ctx, err error) {
 		trace.SpanFromContext(c.UserContext()).RecordError(err)
 	}
 	s.log.LogAttrs(context.Background(), slog.LevelError, "request failed",
-		slog.String("id", requestID(c)), slog.Any("error", err))
+		slog.String("id", requestOf(c).id), slog.Any("error", err))
 }

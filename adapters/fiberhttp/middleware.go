@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -19,24 +20,43 @@ import (
 	"github.com/widgetd/widgetd/domain"
 )
 
-// Keys of what is known about a request (fiber.Ctx.Locals).
-type (
-	requestIDKey struct{}
-	claimsKey    struct{}
-)
+// request is what is known about a request besides what was sent: in one piece,
+// where three would each be an allocation. Its context may outlive the request, so
+// it is not used again for another.
+type request struct {
+	id            string
+	start         time.Time
+	timeout       timeout
+	authenticated bool
+	claims        domain.Claims // of an authenticated one
+}
 
-// identify gives the request an id: the caller's, if it sent a sane one.
+// requestKey is that of the *request (fiber.Ctx.Locals).
+type requestKey struct{}
+
+// requestOf returns what is known about a request that was identified.
+func requestOf(c *fiber.Ctx) *request { return c.Locals(requestKey{}).(*request) }
+
+// identify gives the request an id.
 func (s *Server) identify(c *fiber.Ctx) error {
-	setRequestID(c, strings.Clone(c.Get(fiber.HeaderXRequestID)))
+	beginRequest(c)
 	return c.Next()
 }
 
-func setRequestID(c *fiber.Ctx, id string) {
-	if !isSaneRequestID(id) {
-		id = newRequestID()
+// beginRequest begins what is known about a request. Its id is the caller's, if it
+// sent a sane one.
+func beginRequest(c *fiber.Ctx) {
+	now := time.Now()
+	r := &request{
+		id:      strings.Clone(c.Get(fiber.HeaderXRequestID)),
+		start:   now,
+		timeout: timeout{deadline: now.Add(answerTimeout)},
 	}
-	c.Locals(requestIDKey{}, id)
-	c.Set(fiber.HeaderXRequestID, id)
+	if !isSaneRequestID(r.id) {
+		r.id = newRequestID()
+	}
+	c.Locals(requestKey{}, r)
+	c.Set(fiber.HeaderXRequestID, r.id)
 }
 
 // newRequestID makes a UUID of version 4. It is no secret, so it needs no secure
@@ -64,7 +84,6 @@ func isSaneRequestID(id string) bool {
 // logAccess writes one line about every request. It turns the errors of what
 // comes after it into responses, so as to know how they ended.
 func (s *Server) logAccess(c *fiber.Ctx) error {
-	start := time.Now()
 	err := c.Next()
 	route := c.Route().Path
 	if isRouterError(err) || route == "/" && c.Path() != "/" { // which is what middleware has for a route
@@ -75,7 +94,7 @@ func (s *Server) logAccess(c *fiber.Ctx) error {
 			return err
 		}
 	}
-	s.requestEnded(c, knownMethod(c.Method()), route, time.Since(start))
+	s.requestEnded(c, knownMethod(c.Method()), route, time.Since(requestOf(c).start))
 	return nil
 }
 
@@ -95,18 +114,20 @@ func (s *Server) logRequest(c *fiber.Ctx, method, route string, took time.Durati
 	if !s.log.Enabled(context.Background(), slog.LevelInfo) {
 		return
 	}
-	line := slog.NewRecord(time.Now(), slog.LevelInfo, "request", 0) // no caller, which nobody reads and costs to find
+	r := requestOf(c)
+	client, user := r.clientAndUser(s.clientAddr(c))
+	line := slog.NewRecord(r.start.Add(took), slog.LevelInfo, "request", 0) // no caller, which nobody reads and costs to find
 	attrs := [...]slog.Attr{
-		slog.String("id", requestID(c)),
+		slog.String("id", r.id),
 		slog.String("method", method),
 		slog.String("route", route),
 		slog.Int("status", c.Response().StatusCode()),
 		slog.Duration("duration", took),
-		slog.String("client", s.clientAddr(c).String()),
+		slog.String("client", client),
 		{}, // which is left out, as the handlers of package slog do
 	}
-	if claims, ok := c.Locals(claimsKey{}).(domain.Claims); ok {
-		attrs[len(attrs)-1] = slog.String("user", claims.Subject.String())
+	if user != "" {
+		attrs[len(attrs)-1] = slog.String("user", user)
 	}
 	line.AddAttrs(attrs[:]...)
 	if s.config.Tracer != nil {
@@ -115,6 +136,22 @@ func (s *Server) logRequest(c *fiber.Ctx, method, route string, took time.Durati
 		}
 	}
 	_ = s.log.Handler().Handle(context.Background(), line) // as a Logger does, it tells nobody of a failure
+}
+
+// clientAndUser returns both as texts, of which there is no user unless it is
+// authenticated. They are made as one, for one allocation.
+func (r *request) clientAndUser(addr netip.Addr) (client, user string) {
+	var room [128]byte
+	text := addr.AppendTo(room[:0])
+	if !addr.IsValid() {
+		text = append(text, addr.String()...)
+	}
+	end := len(text)
+	if r.authenticated {
+		text = r.claims.Subject.Append(text)
+	}
+	both := string(text)
+	return both[:end], both[end:]
 }
 
 // isRouterError reports whether there was no route for the request.
@@ -158,7 +195,7 @@ func isHeader(sent []byte, name string) bool { return strings.EqualFold(string(s
 
 // withDeadline bounds how long the ports may take.
 func (s *Server) withDeadline(c *fiber.Ctx) error {
-	ctx := newTimeout(answerTimeout)
+	ctx := &requestOf(c).timeout
 	defer ctx.end()
 	if s.config.Tracer != nil {
 		c.SetUserContext(trace.ContextWithSpan(ctx, trace.SpanFromContext(c.UserContext())))
@@ -173,7 +210,7 @@ func (s *Server) withDeadline(c *fiber.Ctx) error {
 func (s *Server) recoverPanic(c *fiber.Ctx) (err error) {
 	defer func() {
 		if value := recover(); value != nil {
-			s.log.Error("panic", "id", requestID(c), "value", value, "stack", string(debug.Stack()))
+			s.log.Error("panic", "id", requestOf(c).id, "value", value, "stack", string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", value)
 		}
 	}()
@@ -198,7 +235,8 @@ func (s *Server) authenticate(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	c.Locals(claimsKey{}, claims)
+	r := requestOf(c)
+	r.claims, r.authenticated = claims, true
 	return c.Next()
 }
 
@@ -219,9 +257,10 @@ func bearerToken(authorization string) (token string, found bool) {
 }
 
 // claimsOf returns the claims of an authenticated request.
-func claimsOf(c *fiber.Ctx) domain.Claims { return c.Locals(claimsKey{}).(domain.Claims) }
-
-func requestID(c *fiber.Ctx) string {
-	id, _ := c.Locals(requestIDKey{}).(string)
-	return id
+func claimsOf(c *fiber.Ctx) domain.Claims {
+	r := requestOf(c)
+	if !r.authenticated {
+		panic("a route without authenticate wants to know who is asking")
+	}
+	return r.claims
 }

@@ -12,8 +12,6 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
-
-	"github.com/widgetd/widgetd/domain"
 )
 
 // Observer is told how requests ended, to count them. It is safe for concurrent
@@ -103,8 +101,8 @@ func (s *Server) endSpan(c *fiber.Ctx, method, route string) {
 		span.SetName(method + " " + route)
 		span.SetAttributes(semconv.HTTPRoute(route))
 	}
-	if claims, ok := c.Locals(claimsKey{}).(domain.Claims); ok {
-		span.SetAttributes(semconv.UserID(claims.Subject.String()))
+	if r := requestOf(c); r.authenticated {
+		span.SetAttributes(semconv.UserID(r.claims.Subject.String()))
 	}
 	if status >= fiber.StatusInternalServerError {
 		span.SetAttributes(semconv.ErrorTypeKey.String(strconv.Itoa(status)))

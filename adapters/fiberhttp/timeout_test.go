@@ -22,7 +22,7 @@ func TestTimeoutEndsLikeContextWithTimeout(t *testing.T) {
 		"at once, and late": {0, false, context.DeadlineExceeded},
 	} {
 		for _, waits := range []bool{false, true} {
-			ctx := newTimeout(of.after)
+			ctx := &timeout{deadline: time.Now().Add(of.after)}
 			if waits {
 				ctx.Done()
 			}
@@ -53,7 +53,7 @@ func TestTimeoutEndsLikeContextWithTimeout(t *testing.T) {
 
 func TestTimeoutThatNobodyAskedEndsAsItHad(t *testing.T) {
 	t.Parallel()
-	ctx := newTimeout(-time.Second)
+	ctx := &timeout{deadline: time.Now().Add(-time.Second)}
 	ctx.end()
 	if err := ctx.Err(); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("late, it ended with %v", err)
@@ -62,7 +62,7 @@ func TestTimeoutThatNobodyAskedEndsAsItHad(t *testing.T) {
 
 func TestTimeoutReachesWhoWaits(t *testing.T) {
 	t.Parallel()
-	ctx := newTimeout(time.Millisecond)
+	ctx := &timeout{deadline: time.Now().Add(time.Millisecond)}
 	defer ctx.end()
 	if at, ok := ctx.Deadline(); !ok || time.Until(at) > time.Millisecond {
 		t.Errorf("the deadline is %v, %v", at, ok)
@@ -80,7 +80,7 @@ func TestTimeoutReachesWhoWaits(t *testing.T) {
 
 func TestTimeoutEndsItsChildren(t *testing.T) {
 	t.Parallel()
-	ctx := newTimeout(time.Hour)
+	ctx := &timeout{deadline: time.Now().Add(time.Hour)}
 	child, cancel := context.WithCancel(ctx)
 	defer cancel()
 	ctx.end()
