@@ -95,7 +95,7 @@ func (s *Server) refuseUnread(c *fiber.Ctx, err error) error {
 		unread = fiber.ErrBadRequest
 	}
 	beginRequest(c) // by what a 413 was sent with; by nothing of a 431
-	s.setSecurityHeaders(c)
+	s.security.set(c)
 	s.allowOrigin(c)
 	lingerOnClose(c.Context().Conn())
 	err = s.refuse(c, unread)

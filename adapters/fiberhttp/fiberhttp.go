@@ -100,6 +100,7 @@ type Server struct {
 	log     *slog.Logger
 	fiber   *fiber.App
 
+	security      fixedHeaders
 	listener      atomic.Pointer[listener]
 	buffers       buffers
 	loginFailures *limiter
@@ -119,6 +120,7 @@ func New(auth ports.Auth, widgets ports.Widgets, clock ports.Clock,
 		config:  config,
 		log:     log,
 
+		security:      securityHeaders(config.TLS),
 		loginFailures: newLimiter(config.MaxLoginFailures, 15*time.Minute, clock),
 		registrations: newLimiter(config.MaxRegistrations, time.Hour, clock),
 		checking:      crowd{sizes: map[netip.Prefix]int{}},
@@ -146,7 +148,7 @@ func (s *Server) route() {
 	if s.config.Tracer != nil {
 		s.fiber.Use(s.trace)
 	}
-	s.fiber.Use(s.identify, s.secure, s.logAccess, refuseAmbiguous, s.withDeadline, s.recoverPanic)
+	s.fiber.Use(s.identify, s.security.handle, s.logAccess, refuseAmbiguous, s.withDeadline, s.recoverPanic)
 	if len(s.config.CORSOrigins) > 0 { // the middleware takes none for all
 		s.fiber.Use(cors.New(cors.Config{
 			AllowOrigins:  strings.Join(s.config.CORSOrigins, ","),
@@ -163,7 +165,7 @@ func (s *Server) route() {
 	s.routeOpenAPI()
 	s.routeUI()
 
-	v1 := s.fiber.Group(Base, noStore)
+	v1 := s.fiber.Group(Base, noStore().handle)
 	v1.Post("/auth/register", s.register)
 	v1.Post("/auth/login", s.logIn)
 	v1.Get("/auth/user", s.authenticate, s.currentUser)

@@ -217,14 +217,6 @@ func (s *Server) recoverPanic(c *fiber.Ctx) (err error) {
 	return c.Next()
 }
 
-// noStore keeps tokens and account data, a widget's owner included, out of caches
-// (RFC 6749 section 5.1).
-func noStore(c *fiber.Ctx) error {
-	c.Set(fiber.HeaderCacheControl, "no-store")
-	c.Set(fiber.HeaderPragma, "no-cache")
-	return c.Next()
-}
-
 // authenticate lets requests with a good bearer token through.
 func (s *Server) authenticate(c *fiber.Ctx) error {
 	token, found := bearerToken(strings.Clone(c.Get(fiber.HeaderAuthorization)))

@@ -1,6 +1,7 @@
 package fiberhttp
 
 import (
+	"net/textproto"
 	"strconv"
 	"time"
 
@@ -14,17 +15,44 @@ const apiPolicy = "default-src 'none'; frame-ancestors 'none'"
 // insistOnTLS is how long browsers remember to come back by https only (RFC 6797).
 const insistOnTLS = 365 * 24 * time.Hour
 
-func (s *Server) secure(c *fiber.Ctx) error {
-	s.setSecurityHeaders(c)
-	return c.Next()
+// securityHeaders tell browsers how careful to be with a response.
+func securityHeaders(tls bool) fixedHeaders {
+	var h fixedHeaders
+	h.add(fiber.HeaderXContentTypeOptions, "nosniff")
+	h.add(fiber.HeaderReferrerPolicy, "no-referrer")
+	h.add(fiber.HeaderContentSecurityPolicy, apiPolicy)
+	if tls {
+		h.add(fiber.HeaderStrictTransportSecurity, "max-age="+strconv.Itoa(int(insistOnTLS.Seconds())))
+	}
+	return h
 }
 
-// setSecurityHeaders tells browsers how careful to be with the response.
-func (s *Server) setSecurityHeaders(c *fiber.Ctx) {
-	c.Set(fiber.HeaderXContentTypeOptions, "nosniff")
-	c.Set(fiber.HeaderReferrerPolicy, "no-referrer")
-	c.Set(fiber.HeaderContentSecurityPolicy, apiPolicy)
-	if s.config.TLS {
-		c.Set(fiber.HeaderStrictTransportSecurity, "max-age="+strconv.Itoa(int(insistOnTLS.Seconds())))
+// noStore keeps tokens and account data, a widget's owner included, out of caches
+// (RFC 6749 section 5.1).
+func noStore() fixedHeaders {
+	var h fixedHeaders
+	h.add(fiber.HeaderCacheControl, "no-store")
+	h.add(fiber.HeaderPragma, "no-cache")
+	return h
+}
+
+// fixedHeaders are the same in many responses. Their names are put into shape once,
+// while Fiber's Set does so every time, which is three quarters of its work.
+type fixedHeaders []struct{ name, value []byte }
+
+func (h *fixedHeaders) add(name, value string) {
+	*h = append(*h, struct{ name, value []byte }{[]byte(textproto.CanonicalMIMEHeaderKey(name)), []byte(value)})
+}
+
+func (h fixedHeaders) set(c *fiber.Ctx) {
+	response := &c.Response().Header
+	for _, header := range h {
+		response.SetCanonical(header.name, header.value)
 	}
+}
+
+// handle is set as middleware.
+func (h fixedHeaders) handle(c *fiber.Ctx) error {
+	h.set(c)
+	return c.Next()
 }
