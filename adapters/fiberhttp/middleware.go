@@ -31,6 +31,9 @@ type request struct {
 	claims        domain.Claims // of an authenticated one
 }
 
+// requestIDHeader is fiber.HeaderXRequestID as it is sent.
+const requestIDHeader = "X-Request-Id"
+
 // requestKey is that of the *request (fiber.Ctx.Locals).
 type requestKey struct{}
 
@@ -56,7 +59,7 @@ func beginRequest(c *fiber.Ctx) {
 		r.id = newRequestID()
 	}
 	c.Locals(requestKey{}, r)
-	c.Set(fiber.HeaderXRequestID, r.id)
+	c.Response().Header.SetCanonical([]byte(requestIDHeader), []byte(r.id))
 }
 
 // newRequestID makes a UUID of version 4. It is no secret, so it needs no secure

@@ -23,8 +23,8 @@ func (s *Server) listWidgets(c *fiber.Ctx) error {
 	now := s.clock.Now()
 	return s.buffers.send(c, func(b []byte) []byte {
 		header := &c.Response().Header // which copies, so that b is free for the body again
-		header.SetBytesV(fiber.HeaderLink, appendLinkHeader(b, page))
-		header.SetBytesV("Total-Count", appendInt(b, page.TotalItems))
+		header.SetCanonical([]byte(fiber.HeaderLink), appendLinkHeader(b, page))
+		header.SetCanonical([]byte("Total-Count"), appendInt(b, page.TotalItems))
 		return appendPage(b, page, now)
 	})
 }
