@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -46,6 +47,9 @@ func buildAndRun(m *testing.M) int {
 	return m.Run()
 }
 
+// isVariable matches the settings that are no flags.
+var isVariable = regexp.MustCompile(`^[A-Z_]+=`)
+
 // command returns the program, ready to be run. What of its settings looks like
 // a variable is one; the rest are arguments. It inherits no setting, and has a
 // folder of its own to be in.
@@ -57,7 +61,7 @@ func command(ctx context.Context, settings ...string) *exec.Cmd {
 		"GORACE=atexit_sleep_ms=0", // else every end takes a second
 	}
 	for _, setting := range settings {
-		if name, _, isVariable := strings.Cut(setting, "="); isVariable && !strings.HasPrefix(name, "-") {
+		if isVariable.MatchString(setting) {
 			cmd.Env = append(cmd.Env, setting)
 		} else {
 			cmd.Args = append(cmd.Args, setting)
