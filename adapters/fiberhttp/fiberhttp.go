@@ -49,6 +49,10 @@ const (
 	maxBodyBytes   = 64 << 10
 	maxHeaderBytes = 8 << 10
 
+	// writeBufferBytes is room for a page of ten widgets, which Fiber's 4 KiB would
+	// send in two writes.
+	writeBufferBytes = 8 << 10
+
 	readTimeout  = 10 * time.Second // for a whole request
 	writeTimeout = 10 * time.Second // for a whole response
 	idleTimeout  = 60 * time.Second // between two requests
@@ -130,6 +134,7 @@ func New(auth ports.Auth, widgets ports.Widgets, clock ports.Clock,
 		CaseSensitive:                true,
 		BodyLimit:                    maxBodyBytes,
 		ReadBufferSize:               maxHeaderBytes,
+		WriteBufferSize:              writeBufferBytes,
 		ReadTimeout:                  readTimeout,
 		WriteTimeout:                 writeTimeout,
 		IdleTimeout:                  idleTimeout,
