@@ -84,12 +84,8 @@ func (s *Server) refuseStranger(c *fiber.Ctx, refusal domain.Refusal) error {
 
 // refuseUnread answers what never came to a route because it could not be read
 // as a request, or not within the limits. The error may quote what was sent, a
-// token perhaps, so it is not logged. Where nothing was sent, as by a load balancer
-// that only looks whether it can connect, there was no request.
+// token perhaps, so it is not logged.
 func (s *Server) refuseUnread(c *fiber.Ctx, err error) error {
-	if isSilent(c.Context().Conn()) {
-		return nil
-	}
 	var unread *fiber.Error
 	if !errors.As(err, &unread) || unread.Code >= fiber.StatusInternalServerError {
 		unread = fiber.ErrBadRequest
@@ -99,7 +95,11 @@ func (s *Server) refuseUnread(c *fiber.Ctx, err error) error {
 	s.allowOrigin(c)
 	lingerOnClose(c.Context().Conn())
 	err = s.refuse(c, unread)
-	s.requestEnded(c, methodRead(c), "", 0)
+	// Where nothing was sent, as by a load balancer that only looks whether it can
+	// connect, there was no request.
+	if !isSilent(c.Context().Conn()) {
+		s.requestEnded(c, methodRead(c), "", 0)
+	}
 	return err
 }
 

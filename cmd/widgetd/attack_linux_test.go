@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -38,17 +39,20 @@ var slowly = map[string]struct{ begin, trickle string }{
 // linger sends what a slow client sends until the server ends the connection.
 func linger(conn net.Conn, begin, trickle string) error {
 	defer conn.Close()
-	closed := make(chan struct{})
+	closed := make(chan []byte, 1)
 	go func() {
-		_, _ = io.Copy(io.Discard, conn)
-		close(closed)
+		answered, _ := io.ReadAll(conn)
+		closed <- answered
 	}()
 	_, _ = io.WriteString(conn, begin)
 	late, next := time.After(cutOff), time.NewTicker(200*time.Millisecond)
 	defer next.Stop()
 	for {
 		select {
-		case <-closed:
+		case answered := <-closed:
+			if begin+trickle == "" && len(answered) > 0 && !bytes.HasPrefix(answered, []byte("HTTP/1.1 408 ")) {
+				return fmt.Errorf("nothing is answered with %q", answered)
+			}
 			return nil
 		case <-late:
 			return fmt.Errorf("it is still open after %v", cutOff)
