@@ -229,9 +229,8 @@ func (a *App) Run(ctx context.Context) error {
 }
 
 // Serve answers requests that come in by ln, over TLS if the config names a
-// certificate, until ctx ends. Then it stops
-// accepting, waits up to 10 seconds for requests in flight, and returns nil. It
-// closes ln.
+// certificate, until ctx ends. Then it stops accepting, waits up to 10 seconds for
+// requests in flight, and returns nil. It closes ln.
 func (a *App) Serve(ctx context.Context, ln net.Listener) error {
 	log := a.adapters.log
 	stopMetrics, err := a.serveMetrics(ctx)

@@ -51,9 +51,7 @@ func (b *Blacklist) Add(ctx context.Context, token domain.BlacklistedToken) erro
 	if kept && expiry >= token.ExpiresAt.Unix() {
 		return nil
 	}
-	return b.update(ctx, func(tx *bbolt.Tx) error {
-		return blacklistTable.put(tx, tokenKey(token), nil)
-	}, func() { b.remember(token) })
+	return b.AddAll(ctx, []domain.BlacklistedToken{token})
 }
 
 // AddAll is Add for many tokens, in one transaction.

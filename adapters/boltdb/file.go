@@ -157,10 +157,7 @@ func inspect(path string) error {
 	defer db.Close()
 	return guard(func() error {
 		return db.View(func(tx *bbolt.Tx) error {
-			if err := checkSize(tx, path); err != nil {
-				return err
-			}
-			if err := checkContent(path); err != nil {
+			if err := checkContent(tx, path); err != nil {
 				return err
 			}
 			return checkTables(tx)
@@ -168,7 +165,8 @@ func inspect(path string) error {
 	})
 }
 
-func checkContent(path string) error {
+// checkContent wants the file to be there in full, and every page of it in order.
+func checkContent(tx *bbolt.Tx, path string) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -178,18 +176,10 @@ func checkContent(path string) error {
 	if err != nil {
 		return err
 	}
-	return checkPages(file, info.Size())
-}
-
-func checkSize(tx *bbolt.Tx, path string) error {
-	info, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
 	if missing := tx.Size() - info.Size(); missing > 0 {
 		return fmt.Errorf("damaged: %d bytes are missing at its end", missing)
 	}
-	return nil
+	return checkPages(file, info.Size())
 }
 
 // openBolt is bbolt.Open for a file that may not be bbolt's. When bbolt panics

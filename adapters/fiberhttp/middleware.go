@@ -171,8 +171,8 @@ func isRouterError(err error) bool {
 // request (RFC 9112 section 11.2): one with both a length and a coding (section
 // 6.3), one with the coding "identity" that there no longer is (section 7), and
 // one whose headers have folded lines (section 5.2), space in a name (section 5.1)
-// or lines without a carriage return (section 2.2). It looks at what was sent, for Fiber's own idea of the
-// length changes as it reads the body.
+// or lines without a carriage return (section 2.2). It looks at what was sent, for
+// Fiber's own idea of the length changes as it reads the body.
 func refuseAmbiguous(c *fiber.Ctx) error {
 	var hasLength, hasCoding, isOdd bool
 	for line := range bytes.Lines(c.Request().Header.RawHeaders()) {
