@@ -85,13 +85,7 @@ func (s *store) view(ctx context.Context, read func(*readTx) error) error {
 	if err := ctx.Err(); err != nil {
 		return unavailable(err)
 	}
-	var tx *readTx
-	err := s.guard(func() (err error) {
-		if tx, err = s.readers.take(); err != nil {
-			return unavailable(err)
-		}
-		return nil
-	})
+	tx, err := s.readers.take()
 	if err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ func newCommitter(bolt *bbolt.DB) *committer {
 		stopped:  make(chan struct{}),
 	}
 	c.bolt.Store(bolt)
-	c.readers = &readers{begin: func() (*bbolt.Tx, error) { return c.bolt.Load().Begin(false) }}
+	c.readers = &readers{begin: c.beginRead}
 	return c
 }
 
@@ -67,6 +67,16 @@ func newCommitter(bolt *bbolt.DB) *committer {
 func (c *committer) start(reopened func() error) {
 	c.reopened = reopened
 	go c.loop()
+}
+
+func (c *committer) beginRead() (tx *bbolt.Tx, err error) {
+	err = c.guard(func() (err error) {
+		if tx, err = c.bolt.Load().Begin(false); err != nil {
+			return unavailable(err)
+		}
+		return nil
+	})
+	return tx, err
 }
 
 // update runs an operation in a write transaction and returns nil when that is
