@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"sync/atomic"
@@ -146,6 +147,13 @@ func AddUser(ctx context.Context, config Config, email domain.Email, password do
 // OpenAPI returns the description of the HTTP API: an OpenAPI 3.1 document, as
 // JSON.
 func OpenAPI() []byte { return fiberhttp.OpenAPI() }
+
+// NewLogHandler returns a handler for the logger of WithLogger that writes what a
+// [slog.JSONHandler] does, but the line about every request in much less time. w is
+// safe for concurrent use.
+func NewLogHandler(w io.Writer, level slog.Leveler) slog.Handler {
+	return fiberhttp.NewLogHandler(w, level)
+}
 
 // prepare checks the config and returns an App with the adapters that the options
 // choose.

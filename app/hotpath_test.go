@@ -20,9 +20,9 @@ var hotPaths = []struct {
 	what, path string
 	allowed    float64
 }{
-	{"get", "/api/v1/widgets/widget-07", 7},
-	{"list", "/api/v1/widgets?page=1&per_page=10", 18},
-	{"user", "/api/v1/auth/user", 6},
+	{"get", "/api/v1/widgets/widget-07", 5},
+	{"list", "/api/v1/widgets?page=1&per_page=10", 16},
+	{"user", "/api/v1/auth/user", 4},
 }
 
 // TestHotPathAllocations holds what a request allocates, all of the server
@@ -65,7 +65,7 @@ func startHot(t testing.TB) *hot {
 	t.Helper()
 	config := withAdmin()
 	config.DataDir = t.TempDir()
-	a, err := app.New(t.Context(), config, app.WithLogger(slog.New(slog.NewJSONHandler(io.Discard, nil))), app.WithPasswordHasher(plain{}))
+	a, err := app.New(t.Context(), config, app.WithLogger(slog.New(app.NewLogHandler(io.Discard, slog.LevelInfo))), app.WithPasswordHasher(plain{}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -97,7 +97,7 @@ func (s *Server) currentUser(c *fiber.Ctx) error {
 		return err
 	}
 	expiresIn := claims.ExpiresAt.Sub(s.clock.Now())
-	return s.buffers.send(c, func(b []byte) []byte { return appendUser(b, user, expiresIn) })
+	return send(c, func(b []byte) []byte { return appendUser(b, user, expiresIn) })
 }
 
 func (s *Server) logOut(c *fiber.Ctx) error {

@@ -90,8 +90,7 @@ func (s *Server) refuseUnread(c *fiber.Ctx, err error) error {
 	if !errors.As(err, &unread) || unread.Code >= fiber.StatusInternalServerError {
 		unread = fiber.ErrBadRequest
 	}
-	beginRequest(c) // by what a 413 was sent with; by nothing of a 431
-	s.security.set(c)
+	s.beginRequest(c, time.Now()) // by what a 413 was sent with; by nothing of a 431
 	s.allowOrigin(c)
 	lingerOnClose(c.Context().Conn())
 	err = s.refuse(c, unread)

@@ -6,6 +6,7 @@
 //
 //	fiberhttp.go   the server: its limits, timeouts and routes
 //	middleware.go  what happens around every request; who is asking
+//	accesslog.go   a line about every request
 //	timeout.go     how long the ports may take
 //	body.go        form, multipart and JSON bodies into fields
 //	auth.go        /auth
@@ -104,9 +105,9 @@ type Server struct {
 	log     *slog.Logger
 	fiber   *fiber.App
 
-	security      fixedHeaders
+	headers       fixedHeaders
+	cors          fiber.Handler // nil if no page of another origin may call
 	listener      atomic.Pointer[listener]
-	buffers       buffers
 	loginFailures *limiter
 	registrations *limiter
 	checking      crowd
@@ -124,10 +125,19 @@ func New(auth ports.Auth, widgets ports.Widgets, clock ports.Clock,
 		config:  config,
 		log:     log,
 
-		security:      securityHeaders(config.TLS),
+		headers:       headersOfAll(config.TLS),
 		loginFailures: newLimiter(config.MaxLoginFailures, 15*time.Minute, clock),
 		registrations: newLimiter(config.MaxRegistrations, time.Hour, clock),
 		checking:      crowd{sizes: map[netip.Prefix]int{}},
+	}
+	if len(config.CORSOrigins) > 0 { // the middleware takes none for all
+		s.cors = cors.New(cors.Config{
+			AllowOrigins:  strings.Join(config.CORSOrigins, ","),
+			AllowMethods:  "GET,HEAD,POST,PUT,DELETE",
+			AllowHeaders:  "Authorization,Content-Type,X-Request-Id",
+			ExposeHeaders: exposedHeaders,
+			MaxAge:        int((10 * time.Minute).Seconds()),
+		})
 	}
 	s.fiber = fiber.New(fiber.Config{
 		DisableStartupMessage:        true,
@@ -153,16 +163,7 @@ func (s *Server) route() {
 	if s.config.Tracer != nil {
 		s.fiber.Use(s.trace)
 	}
-	s.fiber.Use(s.identify, s.security.handle, s.logAccess, refuseAmbiguous, s.withDeadline, s.recoverPanic)
-	if len(s.config.CORSOrigins) > 0 { // the middleware takes none for all
-		s.fiber.Use(cors.New(cors.Config{
-			AllowOrigins:  strings.Join(s.config.CORSOrigins, ","),
-			AllowMethods:  "GET,HEAD,POST,PUT,DELETE",
-			AllowHeaders:  "Authorization,Content-Type,X-Request-Id",
-			ExposeHeaders: exposedHeaders,
-			MaxAge:        int((10 * time.Minute).Seconds()),
-		}))
-	}
+	s.fiber.Use(s.around)
 
 	s.fiber.Get("/healthz", s.healthz)
 	s.fiber.Get("/readyz", s.readyz)
@@ -170,7 +171,7 @@ func (s *Server) route() {
 	s.routeOpenAPI()
 	s.routeUI()
 
-	v1 := s.fiber.Group(Base, noStore().handle)
+	v1 := s.fiber.Group(Base)
 	v1.Post("/auth/register", s.register)
 	v1.Post("/auth/login", s.logIn)
 	v1.Get("/auth/user", s.authenticate, s.currentUser)

@@ -43,6 +43,7 @@ func versionOf(content []byte) string {
 // keep it, but ask each time.
 func (f file) serve(c *fiber.Ctx) error {
 	c.Set(fiber.HeaderCacheControl, "no-cache")
+	c.Response().Header.Del(fiber.HeaderPragma)
 	etag, content := f.version, f.plain
 	if f.gzipped != nil {
 		c.Vary(fiber.HeaderAcceptEncoding)

@@ -2,11 +2,9 @@ package fiberhttp
 
 import (
 	"bytes"
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net/netip"
 	"runtime/debug"
@@ -20,46 +18,105 @@ import (
 	"github.com/widgetd/widgetd/domain"
 )
 
-// request is what is known about a request besides what was sent: in one piece,
-// where three would each be an allocation. Its context may outlive the request, so
-// it is not used again for another.
+// request is what is known about a request besides what was sent, and the context
+// that the ports are asked in: in one piece, where each would be an allocation. As
+// whoever was given it may still hold it, it is not used again for another.
 type request struct {
+	timeout
 	id            string
 	start         time.Time
-	timeout       timeout
 	authenticated bool
 	claims        domain.Claims // of an authenticated one
+
+	// Known at its end, to be told to the log.
+	method, route string
+	status        int
+	took          time.Duration
+	client        netip.Addr
+	span          trace.SpanContext
+}
+
+// Value implements [context.Context].
+func (r *request) Value(key any) any {
+	if key == (requestKey{}) {
+		return r
+	}
+	return r.timeout.Value(key)
+}
+
+// requestKey is that of the *request in what was derived from it.
+type requestKey struct{}
+
+// requestOf returns what is known about a request that has begun.
+func requestOf(c *fiber.Ctx) *request {
+	ctx := c.UserContext()
+	if r, ok := ctx.(*request); ok {
+		return r
+	}
+	return ctx.Value(requestKey{}).(*request)
 }
 
 // requestIDHeader is fiber.HeaderXRequestID as it is sent.
 const requestIDHeader = "X-Request-Id"
 
-// requestKey is that of the *request (fiber.Ctx.Locals).
-type requestKey struct{}
+// around is what happens around every request, whatever its route. It is one
+// middleware, for Fiber searches its routes anew behind each.
+func (s *Server) around(c *fiber.Ctx) error {
+	r := s.beginRequest(c, c.Context().Time())
+	err := s.guarded(c, r)
+	route := c.Route().Path
+	if isRouterError(err) || route == "/" && c.Path() != "/" { // which is what middleware has for a route
+		route = "" // there was none, or the request did not come so far
+	}
+	if err != nil {
+		if err = s.refuse(c, err); err != nil {
+			return err
+		}
+	}
+	s.requestEnded(c, knownMethod(c.Method()), route, time.Since(r.start))
+	return nil
+}
 
-// requestOf returns what is known about a request that was identified.
-func requestOf(c *fiber.Ctx) *request { return c.Locals(requestKey{}).(*request) }
-
-// identify gives the request an id.
-func (s *Server) identify(c *fiber.Ctx) error {
-	beginRequest(c)
+// guarded lets a request through to its route, unless it is ambiguous. It bounds how
+// long the ports may take, and makes a panic, whatever its value, an error of no
+// known kind, logging where it was.
+func (s *Server) guarded(c *fiber.Ctx, r *request) (err error) {
+	if isAmbiguous(c.Request().Header.RawHeaders()) {
+		c.Context().SetConnectionClose()
+		return fiber.ErrBadRequest
+	}
+	defer func() {
+		r.timeout.end()
+		if value := recover(); value != nil {
+			s.log.Error("panic", "id", r.id, "value", value, "stack", string(debug.Stack()))
+			err = fmt.Errorf("panic: %v", value)
+		}
+	}()
+	if s.cors != nil {
+		return s.cors(c)
+	}
 	return c.Next()
 }
 
-// beginRequest begins what is known about a request. Its id is the caller's, if it
-// sent a sane one.
-func beginRequest(c *fiber.Ctx) {
-	now := time.Now()
+// beginRequest begins what is known about a request, and its response. Its id is the
+// caller's, if it sent a sane one.
+func (s *Server) beginRequest(c *fiber.Ctx, start time.Time) *request {
 	r := &request{
 		id:      strings.Clone(c.Get(fiber.HeaderXRequestID)),
-		start:   now,
-		timeout: timeout{deadline: now.Add(answerTimeout)},
+		start:   start,
+		timeout: timeout{deadline: start.Add(answerTimeout)},
 	}
 	if !isSaneRequestID(r.id) {
 		r.id = newRequestID()
 	}
-	c.Locals(requestKey{}, r)
+	if s.config.Tracer != nil {
+		c.SetUserContext(trace.ContextWithSpan(r, trace.SpanFromContext(c.UserContext())))
+	} else {
+		c.SetUserContext(r)
+	}
 	c.Response().Header.SetCanonical([]byte(requestIDHeader), []byte(r.id))
+	s.headers.set(c)
+	return r
 }
 
 // newRequestID makes a UUID of version 4. It is no secret, so it needs no secure
@@ -84,79 +141,6 @@ func isSaneRequestID(id string) bool {
 		!strings.ContainsFunc(id, func(r rune) bool { return !strings.ContainsRune(sane, r) })
 }
 
-// logAccess writes one line about every request. It turns the errors of what
-// comes after it into responses, so as to know how they ended.
-func (s *Server) logAccess(c *fiber.Ctx) error {
-	err := c.Next()
-	route := c.Route().Path
-	if isRouterError(err) || route == "/" && c.Path() != "/" { // which is what middleware has for a route
-		route = "" // there was none, or the request did not come so far
-	}
-	if err != nil {
-		if err = s.refuse(c, err); err != nil {
-			return err
-		}
-	}
-	s.requestEnded(c, knownMethod(c.Method()), route, time.Since(requestOf(c).start))
-	return nil
-}
-
-// requestEnded tells all who want to know how a request ended. The method is a
-// known one, or empty.
-func (s *Server) requestEnded(c *fiber.Ctx, method, route string, took time.Duration) {
-	s.observe(method, route, c.Response().StatusCode(), took)
-	if s.config.Tracer != nil {
-		s.endSpan(c, method, route)
-	}
-	s.logRequest(c, method, route, took)
-}
-
-// logRequest writes the access line. It has the route, not the path, for what was
-// sent may hold anything.
-func (s *Server) logRequest(c *fiber.Ctx, method, route string, took time.Duration) {
-	if !s.log.Enabled(context.Background(), slog.LevelInfo) {
-		return
-	}
-	r := requestOf(c)
-	client, user := r.clientAndUser(s.clientAddr(c))
-	line := slog.NewRecord(r.start.Add(took), slog.LevelInfo, "request", 0) // no caller, which nobody reads and costs to find
-	attrs := [...]slog.Attr{
-		slog.String("id", r.id),
-		slog.String("method", method),
-		slog.String("route", route),
-		slog.Int("status", c.Response().StatusCode()),
-		slog.Duration("duration", took),
-		slog.String("client", client),
-		{}, // which is left out, as the handlers of package slog do
-	}
-	if user != "" {
-		attrs[len(attrs)-1] = slog.String("user", user)
-	}
-	line.AddAttrs(attrs[:]...)
-	if s.config.Tracer != nil {
-		if span := trace.SpanContextFromContext(c.UserContext()); span.HasTraceID() {
-			line.AddAttrs(slog.String("trace_id", span.TraceID().String()))
-		}
-	}
-	_ = s.log.Handler().Handle(context.Background(), line) // as a Logger does, it tells nobody of a failure
-}
-
-// clientAndUser returns both as texts, of which there is no user unless it is
-// authenticated. They are made as one, for one allocation.
-func (r *request) clientAndUser(addr netip.Addr) (client, user string) {
-	var room [128]byte
-	text := addr.AppendTo(room[:0])
-	if !addr.IsValid() {
-		text = append(text, addr.String()...)
-	}
-	end := len(text)
-	if r.authenticated {
-		text = r.claims.Subject.Append(text)
-	}
-	both := string(text)
-	return both[:end], both[end:]
-}
-
 // isRouterError reports whether there was no route for the request.
 func isRouterError(err error) bool {
 	if err == nil {
@@ -166,59 +150,33 @@ func isRouterError(err error) bool {
 	return errors.As(err, &e) && (e.Code == fiber.StatusNotFound || e.Code == fiber.StatusMethodNotAllowed)
 }
 
-// refuseAmbiguous refuses a request that Fiber reads in one way and a proxy in
-// front of it may in another, so that to one of them what follows is another
-// request (RFC 9112 section 11.2): one with both a length and a coding (section
-// 6.3), one with the coding "identity" that there no longer is (section 7), and
-// one whose headers have folded lines (section 5.2), space in a name (section 5.1)
-// or lines without a carriage return (section 2.2). It looks at what was sent, for
-// Fiber's own idea of the length changes as it reads the body.
-func refuseAmbiguous(c *fiber.Ctx) error {
-	var hasLength, hasCoding, isOdd bool
-	for line := range bytes.Lines(c.Request().Header.RawHeaders()) {
+// isAmbiguous reports whether Fiber may read a request with such headers in one way
+// and a proxy in front of it in another, so that to one of them what follows is
+// another request (RFC 9112 section 11.2): one with both a length and a coding
+// (section 6.3), one with the coding "identity" that there no longer is (section 7),
+// and one whose headers have folded lines (section 5.2), space in a name (section
+// 5.1) or lines without a carriage return (section 2.2). It looks at what was sent,
+// for Fiber's own idea of the length changes as it reads the body.
+func isAmbiguous(headers []byte) bool {
+	var hasLength, hasCoding bool
+	for line := range bytes.Lines(headers) {
 		name, value, _ := bytes.Cut(line, []byte(":"))
 		switch {
 		case !bytes.HasSuffix(line, []byte("\r\n")), bytes.ContainsAny(name, " \t"): // before, in or after a name
-			isOdd = true
+			return true
 		case isHeader(name, fiber.HeaderContentLength):
 			hasLength = true
 		case isHeader(name, fiber.HeaderTransferEncoding):
+			if !strings.EqualFold(string(bytes.TrimSpace(value)), "chunked") {
+				return true
+			}
 			hasCoding = true
-			isOdd = isOdd || !strings.EqualFold(string(bytes.TrimSpace(value)), "chunked")
 		}
 	}
-	if isOdd || hasLength && hasCoding {
-		c.Context().SetConnectionClose()
-		return fiber.ErrBadRequest
-	}
-	return c.Next()
+	return hasLength && hasCoding
 }
 
 func isHeader(sent []byte, name string) bool { return strings.EqualFold(string(sent), name) }
-
-// withDeadline bounds how long the ports may take.
-func (s *Server) withDeadline(c *fiber.Ctx) error {
-	ctx := &requestOf(c).timeout
-	defer ctx.end()
-	if s.config.Tracer != nil {
-		c.SetUserContext(trace.ContextWithSpan(ctx, trace.SpanFromContext(c.UserContext())))
-	} else {
-		c.SetUserContext(ctx)
-	}
-	return c.Next()
-}
-
-// recoverPanic makes a panic, whatever its value, an error of no known kind, and
-// logs where it was.
-func (s *Server) recoverPanic(c *fiber.Ctx) (err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			s.log.Error("panic", "id", requestOf(c).id, "value", value, "stack", string(debug.Stack()))
-			err = fmt.Errorf("panic: %v", value)
-		}
-	}()
-	return c.Next()
-}
 
 // authenticate lets requests with a good bearer token through.
 func (s *Server) authenticate(c *fiber.Ctx) error {

@@ -15,24 +15,19 @@ const apiPolicy = "default-src 'none'; frame-ancestors 'none'"
 // insistOnTLS is how long browsers remember to come back by https only (RFC 6797).
 const insistOnTLS = 365 * 24 * time.Hour
 
-// securityHeaders tell browsers how careful to be with a response.
-func securityHeaders(tls bool) fixedHeaders {
+// headersOfAll returns what every response has unless its handler knows better. It
+// tells browsers how careful to be, and keeps tokens and account data, a widget's
+// owner included, out of caches (RFC 6749 section 5.1).
+func headersOfAll(tls bool) fixedHeaders {
 	var h fixedHeaders
 	h.add(fiber.HeaderXContentTypeOptions, "nosniff")
 	h.add(fiber.HeaderReferrerPolicy, "no-referrer")
 	h.add(fiber.HeaderContentSecurityPolicy, apiPolicy)
+	h.add(fiber.HeaderCacheControl, "no-store")
+	h.add(fiber.HeaderPragma, "no-cache")
 	if tls {
 		h.add(fiber.HeaderStrictTransportSecurity, "max-age="+strconv.Itoa(int(insistOnTLS.Seconds())))
 	}
-	return h
-}
-
-// noStore keeps tokens and account data, a widget's owner included, out of caches
-// (RFC 6749 section 5.1).
-func noStore() fixedHeaders {
-	var h fixedHeaders
-	h.add(fiber.HeaderCacheControl, "no-store")
-	h.add(fiber.HeaderPragma, "no-cache")
 	return h
 }
 
@@ -49,10 +44,4 @@ func (h fixedHeaders) set(c *fiber.Ctx) {
 	for _, header := range h {
 		response.SetCanonical(header.name, header.value)
 	}
-}
-
-// handle is set as middleware.
-func (h fixedHeaders) handle(c *fiber.Ctx) error {
-	h.set(c)
-	return c.Next()
 }

@@ -36,17 +36,17 @@ const (
 )
 
 // observe tells the observer, if there is one, how a request ended.
-func (s *Server) observe(method, route string, status int, took time.Duration) {
+func (s *Server) observe(r *request) {
 	observer := s.config.Observer
 	if observer == nil {
 		return
 	}
-	observer.RequestEnded(method, route, status, took)
-	if route == logInRoute {
-		observer.LogInEnded(logInOutcome(status))
+	observer.RequestEnded(r.method, r.route, r.status, r.took)
+	if r.route == logInRoute {
+		observer.LogInEnded(logInOutcome(r.status))
 	}
-	if status == fiber.StatusTooManyRequests {
-		observer.LimitReached(limitOf(route))
+	if r.status == fiber.StatusTooManyRequests {
+		observer.LimitReached(limitOf(r.route))
 	}
 }
 
@@ -84,28 +84,27 @@ func (s *Server) trace(c *fiber.Ctx) error {
 }
 
 // endSpan tells the request's span, if there is one, how the request ended.
-func (s *Server) endSpan(c *fiber.Ctx, method, route string) {
+func (s *Server) endSpan(c *fiber.Ctx, r *request) {
 	span := trace.SpanFromContext(c.UserContext())
 	if !span.IsRecording() {
 		return
 	}
-	status := c.Response().StatusCode()
 	scheme := "http"
 	if s.config.TLS {
 		scheme = "https"
 	}
-	span.SetName(method)
-	span.SetAttributes(semconv.HTTPRequestMethodKey.String(method), semconv.HTTPResponseStatusCode(status),
+	span.SetName(r.method)
+	span.SetAttributes(semconv.HTTPRequestMethodKey.String(r.method), semconv.HTTPResponseStatusCode(r.status),
 		semconv.URLScheme(scheme), semconv.ClientAddress(s.clientAddr(c).String()))
-	if route != "" {
-		span.SetName(method + " " + route)
-		span.SetAttributes(semconv.HTTPRoute(route))
+	if r.route != "" {
+		span.SetName(r.method + " " + r.route)
+		span.SetAttributes(semconv.HTTPRoute(r.route))
 	}
-	if r := requestOf(c); r.authenticated {
+	if r.authenticated {
 		span.SetAttributes(semconv.UserID(r.claims.Subject.String()))
 	}
-	if status >= fiber.StatusInternalServerError {
-		span.SetAttributes(semconv.ErrorTypeKey.String(strconv.Itoa(status)))
+	if r.status >= fiber.StatusInternalServerError {
+		span.SetAttributes(semconv.ErrorTypeKey.String(strconv.Itoa(r.status)))
 		span.SetStatus(codes.Error, "")
 	}
 }

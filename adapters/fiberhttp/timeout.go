@@ -43,7 +43,7 @@ func (t *timeout) Err() error {
 	case t.err != nil:
 	case t.timed != nil:
 		t.err = t.timed.Err()
-	case !time.Now().Before(t.deadline):
+	case time.Until(t.deadline) <= 0:
 		t.err = context.DeadlineExceeded
 	}
 	return t.err
@@ -64,13 +64,9 @@ func (t *timeout) Value(key any) any {
 func (t *timeout) end() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	switch {
-	case t.timed != nil:
+	if t.timed != nil {
 		t.cancel()
-	case t.err != nil:
-	case time.Now().Before(t.deadline):
-		t.err = context.Canceled
-	default:
-		t.err = context.DeadlineExceeded
+	} else if t.err == nil {
+		t.err = context.Canceled // or it might end twice
 	}
 }

@@ -21,7 +21,7 @@ func (s *Server) listWidgets(c *fiber.Ctx) error {
 		return err
 	}
 	now := s.clock.Now()
-	return s.buffers.send(c, func(b []byte) []byte {
+	return send(c, func(b []byte) []byte {
 		header := &c.Response().Header // which copies, so that b is free for the body again
 		header.SetCanonical([]byte(fiber.HeaderLink), appendLinkHeader(b, page))
 		header.SetCanonical([]byte("Total-Count"), appendInt(b, page.TotalItems))
@@ -55,7 +55,7 @@ func (s *Server) getWidget(c *fiber.Ctx) error {
 		return err
 	}
 	now := s.clock.Now()
-	return s.buffers.send(c, func(b []byte) []byte { return appendWidget(b, widget, now) })
+	return send(c, func(b []byte) []byte { return appendWidget(b, widget, now) })
 }
 
 func (s *Server) putWidget(c *fiber.Ctx) error {

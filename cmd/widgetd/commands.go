@@ -69,11 +69,10 @@ func (s *settings) logger(to io.Writer, people bool) *slog.Logger {
 	if err := level.UnmarshalText([]byte(s.LogLevel)); err != nil {
 		panic(err) // the flag's enum has another level than slog
 	}
-	options := &slog.HandlerOptions{Level: level}
 	if s.LogFormat == "text" || s.LogFormat == "auto" && people {
-		return slog.New(slog.NewTextHandler(to, options))
+		return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: level}))
 	}
-	return slog.New(slog.NewJSONHandler(to, options))
+	return slog.New(app.NewLogHandler(to, level))
 }
 
 // addUserCommand adds an account to the store.
