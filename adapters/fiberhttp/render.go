@@ -12,8 +12,8 @@ import (
 )
 
 // What is asked for most, a widget, a page of them and a user, is written as JSON
-// by hand. For a page of ten that takes a tenth of the time of encoding/json and the
-// texts that it wants of every field, 133 of which were garbage afterwards. Libraries
+// by hand. For a page of ten that takes a seventh of the time of encoding/json and
+// the texts that it wants of every field, 134 of which were garbage afterwards. Libraries
 // that generate such code or compile it at run time (easyjson, goccy/go-json, sonic)
 // still want structs of finished texts to write. The tests hold every byte to what encoding/json makes of the
 // structs that the contract describes.

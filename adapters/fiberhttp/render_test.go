@@ -204,3 +204,34 @@ func TestPageIsRenderedAsTheContractSays(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkRender puts a page of ten into a buffer that has room for it, as requests
+// after the first do, and has encoding/json do the same.
+func BenchmarkRender(b *testing.B) {
+	request, err := domain.ParsePageRequest("2", "10")
+	if err != nil {
+		b.Fatal(err)
+	}
+	page := domain.Page{Request: request, TotalItems: 1000}
+	for range 10 {
+		page.Items = append(page.Items, domain.Widget{
+			Name: domain.RestoreWidgetName("widget-0000042"), InfoURL: domain.RestoreInfoURL("https://example.com/widgets/of/ada?page=1&x=2"),
+			CreatedAt: noon, Deadline: domain.RestoreDeadline(noon.Add(1000 * time.Hour)), Owner: domain.Owner{Email: domain.RestoreEmail("ada@example.com")},
+		})
+	}
+	b.Run("ours", func(b *testing.B) {
+		buffer := appendPage(nil, page, noon)
+		b.ReportAllocs()
+		for b.Loop() {
+			buffer = appendPage(buffer[:0], page, noon)
+		}
+	})
+	b.Run("encoding-json", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := encodeJSON(bodyOfPage(page, noon)); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -93,6 +94,41 @@ func TestRoundTrips(t *testing.T) {
 		slices.Sort(names)
 		equal(t, "what "+call.what+" sends", strings.Join(names, " "), call.want)
 	}
+}
+
+// TestListAsksForBothAtOnce holds each command up until the other is on its way.
+func TestListAsksForBothAtOnce(t *testing.T) {
+	t.Parallel()
+	var onTheirWay sync.WaitGroup
+	var meet atomic.Bool
+	db, err := mongodb.OpenMonitored(t.Context(), mongotest.URI(t), &event.CommandMonitor{
+		Started: func(ctx context.Context, _ *event.CommandStartedEvent) {
+			if !meet.Load() {
+				return
+			}
+			onTheirWay.Done()
+			met := make(chan struct{})
+			go func() {
+				onTheirWay.Wait()
+				close(met)
+			}()
+			select {
+			case <-met:
+			case <-ctx.Done(): // the deadline below: they went one after the other
+			}
+		},
+	})
+	noError(t, err)
+	t.Cleanup(func() { noError(t, db.Close()) })
+	onTheirWay.Add(2)
+	meet.Store(true)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	request, err := domain.ParsePageRequest("1", "10")
+	noError(t, err)
+	_, err = db.Widgets.List(ctx, request)
+	meet.Store(false)
+	noError(t, err)
 }
 
 // TestWholePageIsOneAnswer wants no cursor that has to be asked for more.
