@@ -34,7 +34,7 @@ func TestLogHandlerWritesWhatSlogWould(t *testing.T) {
 		"a request":                 logged(oddRequest, time.Date(2026, 11, 22, 1, 2, 3, 450_000_000, time.UTC)),
 		"a stranger's":              logged(plainRequest, time.Date(2026, 1, 2, 3, 4, 5, 6, zone)),
 		"one that nothing is known": logged(emptyRequest, time.Date(2026, 1, 2, 3, 4, 5, 0, time.Local)),
-		"another line":              func(l *slog.Logger) { l.Warn("a \"line\"", "error", errors.New("bad\n")) },
+		"another line":              func(l *slog.Logger) { l.Warn("a \"line\"", "error", "bad\n") },
 		"one without attributes":    func(l *slog.Logger) { l.Error("stopped") },
 		"one below the level":       func(l *slog.Logger) { l.Debug("unseen") },
 		"a request among others":    func(l *slog.Logger) { l.Info("x", "y", oddRequest, "z", 1) },

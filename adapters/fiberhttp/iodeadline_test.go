@@ -8,8 +8,7 @@ import (
 
 func TestDeadlineIsSetOnceForManyRequests(t *testing.T) {
 	t.Parallel()
-	start := time.Now()
-	at := func(d time.Duration) time.Time { return start.Add(d) }
+	at := time.Now().Add
 	var d ioDeadline
 	for _, step := range []struct {
 		what   string

@@ -86,7 +86,7 @@ func (s *Server) guarded(c *fiber.Ctx, r *request) (err error) {
 		return fiber.ErrBadRequest
 	}
 	defer func() {
-		r.timeout.end()
+		r.end()
 		if value := recover(); value != nil {
 			s.log.Error("panic", "id", r.id, "value", value, "stack", string(debug.Stack()))
 			err = fmt.Errorf("panic: %v", value)

@@ -11,12 +11,12 @@ import (
 	"github.com/widgetd/widgetd/domain"
 )
 
-// What is asked for most, a widget, a page of them and a user, is written as JSON
-// by hand. For a page of ten that takes a seventh of the time of encoding/json and
-// the texts that it wants of every field, 134 of which were garbage afterwards. Libraries
+// What is asked for most, a widget, a page of them and a user, is written as JSON by
+// hand. For a page of ten that takes a seventh of the time of encoding/json and the
+// texts that it wants of every field, 134 of which were garbage afterwards. Libraries
 // that generate such code or compile it at run time (easyjson, goccy/go-json, sonic)
-// still want structs of finished texts to write. The tests hold every byte to what encoding/json makes of the
-// structs that the contract describes.
+// still want structs of finished texts to write. The tests hold every byte to what
+// encoding/json makes of the structs that the contract describes.
 
 // send answers 200 with the JSON that render appends to what it is given, which is
 // the buffer of the response.
