@@ -99,15 +99,27 @@ type conn struct {
 	reading, writing ioDeadline // for the goroutine that serves the connection
 }
 
-// SetReadDeadline bounds the next Read.
+// SetReadDeadline is for the next Read, not for one that waits. What is sent while a
+// request is read, be it a refusal, a 100 or what a pipeline left, has until then and
+// what a response has: fasthttp sets no deadline for it, so that of the response before
+// would still hold.
 func (c *conn) SetReadDeadline(at time.Time) error {
-	c.reading.wanted = at
+	c.reading.wanted, c.writing.wanted = at, at
+	if !at.IsZero() {
+		c.writing.wanted = at.Add(writeTimeout)
+	}
 	return nil
 }
 
-// SetWriteDeadline bounds the next Write.
+// SetWriteDeadline is for the next Write, not for one that waits.
 func (c *conn) SetWriteDeadline(at time.Time) error {
 	c.writing.wanted = at
+	return nil
+}
+
+// SetDeadline is both.
+func (c *conn) SetDeadline(at time.Time) error {
+	c.reading.wanted, c.writing.wanted = at, at
 	return nil
 }
 
@@ -145,8 +157,11 @@ func (d *ioDeadline) apply(set func(time.Time) error) error {
 	if early := d.wanted.Sub(d.set); 0 <= early && early <= deadlineSlack {
 		return nil
 	}
+	if err := set(d.wanted); err != nil {
+		return err
+	}
 	d.set = d.wanted
-	return set(d.wanted)
+	return nil
 }
 
 // isSilent reports whether nothing ever came from a connection.

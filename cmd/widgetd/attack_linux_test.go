@@ -1,12 +1,12 @@
 package main_test
 
 import (
-	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,23 +21,24 @@ import (
 // is busy with other tests.
 const cutOff = 10*time.Second + 3*time.Second
 
-// slowly are ways to begin something and not to end it. Those with a trickle go
-// on with a byte at a time.
-var slowly = map[string]struct{ begin, trickle string }{
-	"nothing":           {},
-	"half a line":       {begin: "GET /heal"},
-	"half a header":     {begin: "GET /healthz HTTP/1.1\r\nHost: x\r\nX-"},
-	"trickled header":   {begin: "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ", trickle: "x"},
-	"trickled lines":    {trickle: "\r"},
-	"half a body":       {begin: "POST " + api + "/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nemail="},
-	"trickled body":     {begin: "POST " + api + "/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", trickle: "x"},
-	"half a chunk":      {begin: "POST " + api + "/auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nemail="},
-	"trickled chunks":   {begin: "POST " + api + "/auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", trickle: "1\r\nx\r\n"},
-	"half a second one": {begin: "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /heal"},
+// slowly are ways to begin something and not to end it, and the statuses that are
+// answered at last. Those with a trickle go on with a byte at a time.
+var slowly = map[string]struct{ begin, trickle, answers string }{
+	"nothing":           {answers: "408"},
+	"half a line":       {begin: "GET /heal", answers: "408"},
+	"half a header":     {begin: "GET /healthz HTTP/1.1\r\nHost: x\r\nX-", answers: "408"},
+	"trickled header":   {begin: "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ", trickle: "x", answers: "408"},
+	"trickled lines":    {trickle: "\r"}, // no request has begun
+	"half a body":       {begin: "POST " + api + "/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nemail=", answers: "408"},
+	"trickled body":     {begin: "POST " + api + "/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", trickle: "x", answers: "408"},
+	"half a chunk":      {begin: "POST " + api + "/auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nemail=", answers: "408"},
+	"trickled chunks":   {begin: "POST " + api + "/auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", trickle: "1\r\nx\r\n", answers: "408"},
+	"half a second one": {begin: "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /heal", answers: "200 408"},
 }
 
-// linger sends what a slow client sends until the server ends the connection.
-func linger(conn net.Conn, begin, trickle string) error {
+// linger sends what a slow client sends until the server ends the connection. It
+// returns the statuses that were answered.
+func linger(conn net.Conn, begin, trickle string) (statuses string, err error) {
 	defer conn.Close()
 	closed := make(chan []byte, 1)
 	go func() {
@@ -50,16 +51,22 @@ func linger(conn net.Conn, begin, trickle string) error {
 	for {
 		select {
 		case answered := <-closed:
-			if begin+trickle == "" && len(answered) > 0 && !bytes.HasPrefix(answered, []byte("HTTP/1.1 408 ")) {
-				return fmt.Errorf("nothing is answered with %q", answered)
-			}
-			return nil
+			return statusesIn(answered), nil
 		case <-late:
-			return fmt.Errorf("it is still open after %v", cutOff)
+			return "", fmt.Errorf("it is still open after %v", cutOff)
 		case <-next.C:
 			_, _ = io.WriteString(conn, trickle)
 		}
 	}
+}
+
+// statusesIn returns those of all responses, as in "200 408".
+func statusesIn(responses []byte) string {
+	var statuses []string
+	for _, line := range regexp.MustCompile(`HTTP/1\.1 (\d+) `).FindAllSubmatch(responses, -1) {
+		statuses = append(statuses, string(line[1]))
+	}
+	return strings.Join(statuses, " ")
 }
 
 func TestSlowClientsAreCutOff(t *testing.T) {
@@ -67,14 +74,15 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 	p := newPair(t, t.TempDir())
 	plain, encrypted := start(t, folder(t)), startTLS(t, p)
 	var clients sync.WaitGroup
-	client := func(what string, dial func() (net.Conn, error), begin, trickle string) {
+	client := func(what string, dial func() (net.Conn, error), begin, trickle, want string) {
 		clients.Go(func() {
 			conn, err := dial()
-			if err == nil {
-				err = linger(conn, begin, trickle)
-			}
 			if err != nil {
 				t.Errorf("%s: %v", what, err)
+				return
+			}
+			if got, err := linger(conn, begin, trickle); err != nil || got != want {
+				t.Errorf("%s: answered %q, want %q: %v", what, got, want, err)
 			}
 		})
 	}
@@ -85,13 +93,13 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 		return tls.Dial("tcp", encrypted.addr, &tls.Config{RootCAs: p.trust})
 	}
 	for name, slow := range slowly {
-		client(name, tcp(plain), slow.begin, slow.trickle)
-		client(name+" over TLS", overTLS, slow.begin, slow.trickle)
+		client(name, tcp(plain), slow.begin, slow.trickle, slow.answers)
+		client(name+" over TLS", overTLS, slow.begin, slow.trickle, slow.answers)
 	}
 	const hello = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" // announces 512 bytes
-	client("no handshake", tcp(encrypted), "", "")
-	client("half a handshake", tcp(encrypted), hello, "")
-	client("trickled handshake", tcp(encrypted), hello, "x")
+	client("no handshake", tcp(encrypted), "", "", "")
+	client("half a handshake", tcp(encrypted), hello, "", "")
+	client("trickled handshake", tcp(encrypted), hello, "x", "")
 	clients.Wait()
 
 	silent, err := net.Dial("tcp", encrypted.addr)
@@ -105,6 +113,84 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 	if took := time.Since(began); took > 5*time.Second {
 		t.Errorf("a handshake that never begins holds up the end for %v", took)
 	}
+}
+
+// TestWhoReadsNothingIsCutOff when responses have nowhere to go.
+func TestWhoReadsNothingIsCutOff(t *testing.T) {
+	t.Parallel()
+	bothWays(t, func(t *testing.T, dial func() (net.Conn, error)) {
+		conn, err := dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		const more = "GET " + api + "/ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
+		for late := time.Now().Add(cutOff); err == nil; time.Sleep(200 * time.Millisecond) { // a write tells that the server has closed
+			if time.Now().After(late) {
+				t.Fatalf("it is still open after %v", cutOff)
+			}
+			_, err = io.WriteString(conn, more)
+		}
+	})
+}
+
+// TestRefusalsReachWhoWasSilent for longer than a response may take.
+func TestRefusalsReachWhoWasSilent(t *testing.T) {
+	t.Parallel()
+	const head = "POST " + api + "/auth/login HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+	bothWays(t, func(t *testing.T, dial func() (net.Conn, error)) {
+		var clients sync.WaitGroup
+		for what, of := range map[string]struct{ request, answers string }{
+			"too large":       {head + "Content-Length: 100000\r\n\r\n", "200 413"},
+			"too much header": {head + "X: " + strings.Repeat("x", 9<<10) + "\r\n\r\n", "200 431"},
+			"no request":      {"x\r\n\r\n", "200 400"},
+			"expecting":       {head + "Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}", "200 100 400"},
+		} {
+			clients.Go(func() {
+				if got, err := askAfterRest(dial, of.request); err != nil || got != of.answers {
+					t.Errorf("%s: answered %q, want %q: %v", what, got, of.answers, err)
+				}
+			})
+		}
+		clients.Wait()
+	})
+}
+
+// askAfterRest sends a request, and another after 11 seconds, and returns the statuses
+// that were answered.
+func askAfterRest(dial func() (net.Conn, error), request string) (statuses string, err error) {
+	conn, err := dial()
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		return "", err
+	}
+	time.Sleep(11 * time.Second) // of which nothing tells
+	if _, err := io.WriteString(conn, request); err != nil {
+		return "", err
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		return "", err
+	}
+	answered, err := io.ReadAll(conn)
+	return statusesIn(answered), err
+}
+
+// bothWays runs a test with a server over TCP and with one over TLS, at once.
+func bothWays(t *testing.T, test func(t *testing.T, dial func() (net.Conn, error))) {
+	t.Helper()
+	p := newPair(t, t.TempDir())
+	plain, encrypted := start(t, folder(t)), startTLS(t, p)
+	t.Run("TCP", func(t *testing.T) {
+		t.Parallel()
+		test(t, func() (net.Conn, error) { return net.Dial("tcp", plain.addr) })
+	})
+	t.Run("TLS", func(t *testing.T) {
+		t.Parallel()
+		test(t, func() (net.Conn, error) { return tls.Dial("tcp", encrypted.addr, &tls.Config{RootCAs: p.trust}) })
+	})
 }
 
 // TestThousandSlowClientsStarveNobody, and leave nothing behind.
@@ -122,7 +208,7 @@ func TestThousandSlowClientsStarveNobody(t *testing.T) {
 				t.Fatal(err)
 			}
 			clients.Go(func() {
-				if err := linger(conn, begin, ""); err != nil {
+				if _, err := linger(conn, begin, ""); err != nil {
 					t.Error(err)
 				}
 			})
