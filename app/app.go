@@ -149,8 +149,8 @@ func AddUser(ctx context.Context, config Config, email domain.Email, password do
 func OpenAPI() []byte { return fiberhttp.OpenAPI() }
 
 // NewLogHandler returns a handler for the logger of WithLogger that writes what a
-// [slog.JSONHandler] does, but the line about every request in much less time. w is
-// safe for concurrent use.
+// [slog.JSONHandler] does, but the line about every request in much less time. Unlike
+// slog's it does not lock: w must be safe for concurrent use.
 func NewLogHandler(w io.Writer, level slog.Leveler) slog.Handler {
 	return fiberhttp.NewLogHandler(w, level)
 }

@@ -85,6 +85,9 @@ func (s *store) view(ctx context.Context, read func(*readTx) error) error {
 	if err := ctx.Err(); err != nil {
 		return unavailable(err)
 	}
+	if s.unreadable.Load() {
+		return unavailable(errUnreadable)
+	}
 	tx, err := s.readers.take()
 	if err != nil {
 		return err

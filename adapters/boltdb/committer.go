@@ -63,12 +63,7 @@ func newCommitter(bolt *bbolt.DB) *committer {
 	return c
 }
 
-// start lets operations run.
-func (c *committer) start(reopened func() error) {
-	c.reopened = reopened
-	go c.loop()
-}
-
+// beginRead begins a transaction for readers.
 func (c *committer) beginRead() (tx *bbolt.Tx, err error) {
 	err = c.guard(func() (err error) {
 		if tx, err = c.bolt.Load().Begin(false); err != nil {
@@ -77,6 +72,12 @@ func (c *committer) beginRead() (tx *bbolt.Tx, err error) {
 		return nil
 	})
 	return tx, err
+}
+
+// start lets operations run.
+func (c *committer) start(reopened func() error) {
+	c.reopened = reopened
+	go c.loop()
 }
 
 // update runs an operation in a write transaction and returns nil when that is

@@ -79,6 +79,7 @@ type server struct {
 	ready   func(context.Context) error
 	config  fiberhttp.Config
 	log     *logBuffer
+	handler slog.Handler // writes to log
 
 	http  *fiberhttp.Server
 	addr  string
@@ -96,6 +97,7 @@ func serve(t testing.TB, change ...func(*server)) *server {
 		config: fiberhttp.Config{PasswordMinLength: 1, CORSOrigins: []string{"*"}},
 		log:    &logBuffer{},
 	}
+	s.handler = fiberhttp.NewLogHandler(s.log, slog.LevelDebug)
 	issued := domain.AccessToken{Text: issuedToken, ExpiresIn: time.Hour}
 	s.auth = &fakes.AuthMock{
 		RegisterFunc: func(context.Context, domain.Email, domain.Password) (domain.AccessToken, error) { return issued, nil },
@@ -138,8 +140,7 @@ func serve(t testing.TB, change ...func(*server)) *server {
 	for _, f := range change {
 		f(s)
 	}
-	logger := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	s.http = fiberhttp.New(s.auth, s.widgets, s.clock, s.ready, logger, s.config)
+	s.http = fiberhttp.New(s.auth, s.widgets, s.clock, s.ready, slog.New(s.handler), s.config)
 
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -1,6 +1,10 @@
 package fiberhttp_test
 
 import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
 	"maps"
 	"net"
 	"net/url"
@@ -74,6 +78,35 @@ func TestEveryRequestIsOneLineInTheLog(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestAnyOtherHandlerIsToldTheAttributes of a request by their names, also one that is
+// wrapped around ours.
+func TestAnyOtherHandlerIsToldTheAttributes(t *testing.T) {
+	t.Parallel()
+	var told logBuffer
+	s := serve(t, func(s *server) { s.handler = attrsOf{s.handler, &told} })
+	s.do(t, currentUser)
+	if got := told.String(); got != "id method route status duration client user " {
+		t.Errorf("it is told %s", got)
+	}
+	if lines := s.log.lines("request"); len(lines) != 1 || lines[0]["route"] != "/api/v1/auth/user" {
+		t.Errorf("the log is\n%s", s.log)
+	}
+}
+
+// attrsOf writes the names of the attributes that it passes on.
+type attrsOf struct {
+	slog.Handler
+	names io.Writer
+}
+
+func (a attrsOf) Handle(ctx context.Context, line slog.Record) error {
+	line.Attrs(func(attr slog.Attr) bool {
+		fmt.Fprintf(a.names, "%s ", attr.Key)
+		return true
+	})
+	return a.Handler.Handle(ctx, line)
 }
 
 // TestConnectionWithoutARequestIsNoneInTheLog, such as a load balancer's that only

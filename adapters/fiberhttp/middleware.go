@@ -44,7 +44,7 @@ func (r *request) Value(key any) any {
 	return r.timeout.Value(key)
 }
 
-// requestKey is that of the *request in what was derived from it.
+// requestKey finds the *request in a context that was derived from it.
 type requestKey struct{}
 
 // requestOf returns what is known about a request that has begun.
@@ -59,11 +59,12 @@ func requestOf(c *fiber.Ctx) *request {
 // requestIDHeader is fiber.HeaderXRequestID as it is sent.
 const requestIDHeader = "X-Request-Id"
 
-// around is what happens around every request, whatever its route. It is one
-// middleware, for Fiber searches its routes anew behind each.
-func (s *Server) around(c *fiber.Ctx) error {
+// serve is the one middleware, around every request, whatever its route: Fiber searches
+// its routes anew behind each. It turns errors into responses, so as to know how
+// requests ended.
+func (s *Server) serve(c *fiber.Ctx) error {
 	r := s.beginRequest(c, c.Context().Time())
-	err := s.guarded(c, r)
+	err := s.pass(c, r)
 	route := c.Route().Path
 	if isRouterError(err) || route == "/" && c.Path() != "/" { // which is what middleware has for a route
 		route = "" // there was none, or the request did not come so far
@@ -77,10 +78,10 @@ func (s *Server) around(c *fiber.Ctx) error {
 	return nil
 }
 
-// guarded lets a request through to its route, unless it is ambiguous. It bounds how
-// long the ports may take, and makes a panic, whatever its value, an error of no
-// known kind, logging where it was.
-func (s *Server) guarded(c *fiber.Ctx, r *request) (err error) {
+// pass lets a request through to its route, unless it is ambiguous. It ends the time
+// that the ports have, and makes a panic, whatever its value, an error of no known kind,
+// logging where it was.
+func (s *Server) pass(c *fiber.Ctx, r *request) (err error) {
 	if isAmbiguous(c.Request().Header.RawHeaders()) {
 		c.Context().SetConnectionClose()
 		return fiber.ErrBadRequest
@@ -98,8 +99,8 @@ func (s *Server) guarded(c *fiber.Ctx, r *request) (err error) {
 	return c.Next()
 }
 
-// beginRequest begins what is known about a request, and its response. Its id is the
-// caller's, if it sent a sane one.
+// beginRequest begins what is known about a request, and sets the headers that every
+// response has. The id is the caller's, if it sent a sane one.
 func (s *Server) beginRequest(c *fiber.Ctx, start time.Time) *request {
 	r := &request{
 		id:      strings.Clone(c.Get(fiber.HeaderXRequestID)),

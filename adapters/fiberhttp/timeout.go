@@ -67,6 +67,6 @@ func (t *timeout) end() {
 	if t.timed != nil {
 		t.cancel()
 	} else if t.err == nil {
-		t.err = context.Canceled // or it might end twice
+		t.err = context.Canceled // so that Err does not come to say DeadlineExceeded
 	}
 }
