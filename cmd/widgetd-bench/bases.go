@@ -5,7 +5,7 @@ import (
 	"encoding/binary"
 	"path/filepath"
 	"runtime"
-	"sync"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -18,41 +18,10 @@ import (
 	"github.com/widgetd/widgetd/adapters/argon2id"
 )
 
-// repeat returns what calls do all the time, so many at once, and measures that.
-func repeat(atOnce int, do func() error) func(time.Duration) (measured, error) {
+// alike returns a run of the same work, so many at once.
+func alike(atOnce int, work func() error) func(time.Duration) (measured, error) {
 	return func(duration time.Duration) (measured, error) {
-		var (
-			mu   sync.Mutex
-			busy sync.WaitGroup
-			all  = measured{latency: newHistogram()}
-			err  error
-		)
-		start := time.Now()
-		for range atOnce {
-			busy.Go(func() {
-				own := newHistogram()
-				for began := time.Now(); began.Sub(start) < duration; {
-					failure := do()
-					ended := time.Now()
-					if failure == nil {
-						failure = own.RecordValue(ended.Sub(began).Microseconds())
-					}
-					if failure != nil {
-						mu.Lock()
-						defer mu.Unlock()
-						err = failure
-						return
-					}
-					began = ended
-				}
-				mu.Lock()
-				defer mu.Unlock()
-				all.latency.Merge(own)
-			})
-		}
-		busy.Wait()
-		all.requests, all.elapsed = int(all.latency.TotalCount()), time.Since(start)
-		return all, err
+		return repeat(slices.Repeat([]func() error{work}, atOnce), duration)
 	}
 }
 
@@ -62,7 +31,7 @@ func rawArgon2id() side {
 	const saltLength, length = 16, 32 // bytes, as the program has them
 	params := argon2id.DefaultParams()
 	salt := make([]byte, saltLength)
-	return side{name: "argon2id", run: repeat(runtime.GOMAXPROCS(0), func() error {
+	return side{name: "argon2id", run: alike(runtime.GOMAXPROCS(0), func() error {
 		argon2.IDKey([]byte(password), salt, params.Iterations, params.MemoryKiB, params.Parallelism, length)
 		return nil
 	})}
@@ -82,7 +51,7 @@ func rawBatch(folder string, atOnce int) (side, func() error, error) {
 	})
 	var last atomic.Uint64
 	value := make([]byte, 200)
-	return side{name: "bbolt Batch", run: repeat(atOnce, func() error {
+	return side{name: "bbolt Batch", run: alike(atOnce, func() error {
 		key := binary.BigEndian.AppendUint64(nil, last.Add(1))
 		return db.Batch(func(tx *bbolt.Tx) error { return tx.Bucket(bucket).Put(key, value) })
 	})}, db.Close, err
@@ -93,7 +62,7 @@ func rawBatch(folder string, atOnce int) (side, func() error, error) {
 func rawInsert(ctx context.Context, database *mongo.Database, atOnce int) side {
 	raw := database.Collection("raw")
 	value := make([]byte, 200)
-	return side{name: "driver's InsertOne", run: repeat(atOnce, func() error {
+	return side{name: "driver's InsertOne", run: alike(atOnce, func() error {
 		_, err := raw.InsertOne(ctx, bson.D{{Key: "_id", Value: uuid.NewString()}, {Key: "value", Value: value}})
 		return err
 	})}

@@ -40,64 +40,73 @@ func newHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(1, time.Minute.Microseconds(), 3)
 }
 
-// run asks for a while, or until the requests end. An answer with another status
-// is an error: nobody wants to know how fast a server refuses.
-func (l load) run(connections int, duration time.Duration) (measured, error) {
-	opened := make([]*connection, 0, connections)
-	defer func() {
-		for _, c := range opened {
-			_ = c.Close()
-		}
-	}()
-	for range connections {
-		c, err := net.Dial("tcp", l.addr) //nolint:noctx // of this machine
-		if err != nil {
-			return measured{}, err
-		}
-		opened = append(opened, &connection{Conn: c, status: l.status, latency: newHistogram(), in: make([]byte, 64<<10)})
+// errEnded is what work returns when there is no more of it.
+var errEnded = errors.New("ended")
+
+// repeat does all the works at once, each again and again, for a while or until they
+// end, and measures that. Another error ends the work that returned it.
+func repeat(works []func() error, duration time.Duration) (measured, error) {
+	latencies, errs := make([]*hdrhistogram.Histogram, len(works)), make([]error, len(works))
+	for i := range works {
+		latencies[i] = newHistogram()
 	}
 	var busy sync.WaitGroup
 	start := time.Now()
-	for i, c := range opened {
-		next := l.feed(i)
-		busy.Go(func() { c.err = c.ask(next, start.Add(duration)) })
+	for i, work := range works {
+		busy.Go(func() { errs[i] = repeatOne(work, start.Add(duration), latencies[i]) })
 	}
 	busy.Wait()
 	all := measured{elapsed: time.Since(start), latency: newHistogram()}
-	var err error
-	for _, c := range opened {
-		all.requests += int(c.latency.TotalCount())
-		all.latency.Merge(c.latency)
-		err = cmp.Or(err, c.err) // one is enough, for the others tell the same
+	for _, latency := range latencies {
+		all.latency.Merge(latency)
 	}
-	return all, err
+	all.requests = int(all.latency.TotalCount())
+	return all, cmp.Or(errs...) // one is enough, for the others tell the same
 }
 
-// connection is one that requests are sent over, one after the other.
-type connection struct {
-	net.Conn
-	status  int
-	latency *hdrhistogram.Histogram
-	in      []byte
-	err     error
-}
-
-func (c *connection) ask(next func() []byte, until time.Time) error {
+func repeatOne(work func() error, until time.Time, latency *hdrhistogram.Histogram) error {
 	for began := time.Now(); began.Before(until); {
-		request := next()
-		if request == nil {
+		if err := work(); errors.Is(err, errEnded) {
 			return nil
-		}
-		if err := c.exchange(request); err != nil {
+		} else if err != nil {
 			return err
 		}
 		ended := time.Now()
-		if err := c.latency.RecordValue(ended.Sub(began).Microseconds()); err != nil {
+		if err := latency.RecordValue(ended.Sub(began).Microseconds()); err != nil {
 			return err
 		}
 		began = ended
 	}
 	return nil
+}
+
+// run asks for a while, or until the requests end. An answer with another status
+// is an error: nobody wants to know how fast a server refuses.
+func (l load) run(connections int, duration time.Duration) (measured, error) {
+	works := make([]func() error, connections)
+	for i := range works {
+		opened, err := net.Dial("tcp", l.addr) //nolint:noctx // of this machine
+		if err != nil {
+			return measured{}, err
+		}
+		defer opened.Close()
+		c, next := connection{Conn: opened, status: l.status, in: make([]byte, 64<<10)}, l.feed(i)
+		works[i] = func() error {
+			request := next()
+			if request == nil {
+				return errEnded
+			}
+			return c.exchange(request)
+		}
+	}
+	return repeat(works, duration)
+}
+
+// connection is one that requests are sent over, one after the other.
+type connection struct {
+	net.Conn
+	status int
+	in     []byte
 }
 
 // exchange sends a request and reads its response.
