@@ -85,8 +85,8 @@ func (s *store) view(ctx context.Context, read func(*readTx) error) error {
 	if err := ctx.Err(); err != nil {
 		return unavailable(err)
 	}
-	if s.unreadable.Load() {
-		return unavailable(errUnreadable)
+	if err := s.readable(); err != nil {
+		return err
 	}
 	tx, err := s.readers.take()
 	if err != nil {
@@ -134,11 +134,19 @@ func unavailable(cause error) error {
 // read: the disk failed, or somebody cut the file short.
 var errUnreadable = errors.New("damaged, or its disk failed")
 
+// readable returns an Unavailable error once the file is not to be touched again.
+func (c *committer) readable() error {
+	if c.unreadable.Load() {
+		return unavailable(errUnreadable)
+	}
+	return nil
+}
+
 // guard is guard for what locks the open file. After a memory fault in there
 // bbolt may still hold its locks, so nobody must take them again.
 func (c *committer) guard(f func() error) error {
-	if c.unreadable.Load() {
-		return unavailable(errUnreadable)
+	if err := c.readable(); err != nil {
+		return err
 	}
 	err := guard(f)
 	if errors.Is(err, errUnreadable) {

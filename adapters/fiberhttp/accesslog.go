@@ -18,21 +18,20 @@ import (
 func (s *Server) requestEnded(c *fiber.Ctx, method, route string, took time.Duration) {
 	r := requestOf(c)
 	r.method, r.route, r.status, r.took = method, route, c.Response().StatusCode(), took
+	r.client = s.clientAddr(c)
 	s.observe(r)
 	if s.config.Tracer != nil {
-		s.endSpan(c, r)
+		span := trace.SpanFromContext(c.UserContext())
+		r.span = span.SpanContext()
+		s.endSpan(span, r)
 	}
-	s.logRequest(c, r)
+	s.logRequest(r)
 }
 
 // logRequest writes a line about a request.
-func (s *Server) logRequest(c *fiber.Ctx, r *request) {
+func (s *Server) logRequest(r *request) {
 	if !s.log.Enabled(context.Background(), slog.LevelInfo) {
 		return
-	}
-	r.client = s.clientAddr(c)
-	if s.config.Tracer != nil {
-		r.span = trace.SpanContextFromContext(c.UserContext())
 	}
 	if handler, ok := s.log.Handler().(*logHandler); ok {
 		handler.writeRequest(r)

@@ -163,7 +163,7 @@ func (s *Server) route() {
 	if s.config.Tracer != nil {
 		s.fiber.Use(s.trace)
 	}
-	s.fiber.Use(s.serve)
+	s.fiber.Use(s.handle)
 
 	s.fiber.Get("/healthz", s.healthz)
 	s.fiber.Get("/readyz", s.readyz)

@@ -28,7 +28,7 @@ type request struct {
 	authenticated bool
 	claims        domain.Claims // of an authenticated one
 
-	// Known at its end, to be told to the log.
+	// Known at its end, to be told to the log and the trace.
 	method, route string
 	status        int
 	took          time.Duration
@@ -59,10 +59,10 @@ func requestOf(c *fiber.Ctx) *request {
 // requestIDHeader is fiber.HeaderXRequestID as it is sent.
 const requestIDHeader = "X-Request-Id"
 
-// serve is the one middleware, around every request, whatever its route: Fiber searches
+// handle is the one middleware, around every request, whatever its route: Fiber searches
 // its routes anew behind each. It turns errors into responses, so as to know how
 // requests ended.
-func (s *Server) serve(c *fiber.Ctx) error {
+func (s *Server) handle(c *fiber.Ctx) error {
 	r := s.beginRequest(c, c.Context().Time())
 	err := s.pass(c, r)
 	route := c.Route().Path

@@ -84,8 +84,7 @@ func (s *Server) trace(c *fiber.Ctx) error {
 }
 
 // endSpan tells the request's span, if there is one, how the request ended.
-func (s *Server) endSpan(c *fiber.Ctx, r *request) {
-	span := trace.SpanFromContext(c.UserContext())
+func (s *Server) endSpan(span trace.Span, r *request) {
 	if !span.IsRecording() {
 		return
 	}
@@ -95,7 +94,7 @@ func (s *Server) endSpan(c *fiber.Ctx, r *request) {
 	}
 	span.SetName(r.method)
 	span.SetAttributes(semconv.HTTPRequestMethodKey.String(r.method), semconv.HTTPResponseStatusCode(r.status),
-		semconv.URLScheme(scheme), semconv.ClientAddress(s.clientAddr(c).String()))
+		semconv.URLScheme(scheme), semconv.ClientAddress(r.client.String()))
 	if r.route != "" {
 		span.SetName(r.method + " " + r.route)
 		span.SetAttributes(semconv.HTTPRoute(r.route))
