@@ -66,7 +66,7 @@ func (t *timeout) end() {
 	defer t.mu.Unlock()
 	if t.timed != nil {
 		t.cancel()
-	} else if t.err == nil {
-		t.err = context.Canceled // so that Err does not come to say DeadlineExceeded
+	} else if t.err == nil && time.Until(t.deadline) > 0 {
+		t.err = context.Canceled
 	}
 }

@@ -51,6 +51,15 @@ func TestTimeoutEndsLikeContextWithTimeout(t *testing.T) {
 	}
 }
 
+func TestTimeoutThatNobodyAskedEndsAsItHad(t *testing.T) {
+	t.Parallel()
+	ctx := &timeout{deadline: time.Now().Add(-time.Second)}
+	ctx.end()
+	if err := ctx.Err(); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("late, it ended with %v", err)
+	}
+}
+
 func TestTimeoutReachesWhoWaits(t *testing.T) {
 	t.Parallel()
 	ctx := &timeout{deadline: time.Now().Add(time.Millisecond)}
