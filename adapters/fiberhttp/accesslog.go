@@ -12,13 +12,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// requestEnded tells all who want to know how a request ended. The method is a
-// known one, or empty. The route is that, not the path, for what was sent may hold
-// anything.
-func (s *Server) requestEnded(c *fiber.Ctx, method, route string, took time.Duration) {
-	r := requestOf(c)
-	r.method, r.route, r.status, r.took = method, route, c.Response().StatusCode(), took
-	r.client = s.clientAddr(c)
+// requestEnded tells all who want to know how a request ended.
+func (s *Server) requestEnded(c *fiber.Ctx, r *request) {
+	r.status, r.client = c.Response().StatusCode(), s.clientAddr(c)
 	s.observe(r)
 	if s.config.Tracer != nil {
 		span := trace.SpanFromContext(c.UserContext())

@@ -90,14 +90,15 @@ func (s *Server) refuseUnread(c *fiber.Ctx, err error) error {
 	if !errors.As(err, &unread) || unread.Code >= fiber.StatusInternalServerError {
 		unread = fiber.ErrBadRequest
 	}
-	s.beginRequest(c, time.Now()) // by what a 413 was sent with; by nothing of a 431
+	r := s.beginRequest(c, time.Now()) // by what a 413 was sent with; by nothing of a 431
 	s.allowOrigin(c)
 	lingerOnClose(c.Context().Conn())
 	err = s.refuse(c, unread)
 	// Where nothing was sent, as by a load balancer that only looks whether it can
 	// connect, there was no request.
 	if !isSilent(c.Context().Conn()) {
-		s.requestEnded(c, methodRead(c), "", 0)
+		r.method = methodRead(c)
+		s.requestEnded(c, r)
 	}
 	return err
 }

@@ -28,7 +28,9 @@ type request struct {
 	authenticated bool
 	claims        domain.Claims // of an authenticated one
 
-	// Known at its end, to be told to the log and the trace.
+	// Known at its end, to be told to the log and the trace. The method is one that
+	// Fiber knows, or empty. The route is that, or empty, and not the path, for what
+	// was sent may hold anything.
 	method, route string
 	status        int
 	took          time.Duration
@@ -65,16 +67,17 @@ const requestIDHeader = "X-Request-Id"
 func (s *Server) handle(c *fiber.Ctx) error {
 	r := s.beginRequest(c, c.Context().Time())
 	err := s.pass(c, r)
-	route := c.Route().Path
-	if isRouterError(err) || route == "/" && c.Path() != "/" { // which is what middleware has for a route
-		route = "" // there was none, or the request did not come so far
+	r.method, r.route = knownMethod(c.Method()), c.Route().Path
+	if isRouterError(err) || r.route == "/" && c.Path() != "/" { // which is what middleware has for a route
+		r.route = "" // there was none, or the request did not come so far
 	}
 	if err != nil {
 		if err = s.refuse(c, err); err != nil {
 			return err
 		}
 	}
-	s.requestEnded(c, knownMethod(c.Method()), route, time.Since(r.start))
+	r.took = time.Since(r.start)
+	s.requestEnded(c, r)
 	return nil
 }
 
