@@ -7,22 +7,7 @@ import (
 	"strconv"
 	"sync"
 	"time"
-
-	"github.com/gofiber/fiber/v2"
-	"go.opentelemetry.io/otel/trace"
 )
-
-// requestEnded tells all who want to know how a request ended.
-func (s *Server) requestEnded(c *fiber.Ctx, r *request) {
-	r.status, r.client = c.Response().StatusCode(), s.clientAddr(c)
-	s.observe(r)
-	if s.config.Tracer != nil {
-		span := trace.SpanFromContext(c.UserContext())
-		r.span = span.SpanContext()
-		s.endSpan(span, r)
-	}
-	s.logRequest(r)
-}
 
 // logRequest writes a line about a request.
 func (s *Server) logRequest(r *request) {

@@ -19,7 +19,7 @@
 //	telemetry.go   what is counted and traced
 //	client.go      the client's address, behind proxies too
 //	security.go    what browsers are told about every response
-//	listener.go    connections that close well
+//	listener.go    connections that close well, and their deadlines
 //	openapi.yaml   the contract as an OpenAPI document, served as openapi.json
 //	ui.go          the page that shows it
 //	file.go        what is served as it is

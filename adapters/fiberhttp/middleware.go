@@ -123,6 +123,18 @@ func (s *Server) beginRequest(c *fiber.Ctx, start time.Time) *request {
 	return r
 }
 
+// requestEnded tells all who want to know how a request ended.
+func (s *Server) requestEnded(c *fiber.Ctx, r *request) {
+	r.status, r.client = c.Response().StatusCode(), s.clientAddr(c)
+	s.observe(r)
+	if s.config.Tracer != nil {
+		span := trace.SpanFromContext(c.UserContext())
+		r.span = span.SpanContext()
+		s.endSpan(span, r)
+	}
+	s.logRequest(r)
+}
+
 // newRequestID makes a UUID of version 4. It is no secret, so it needs no secure
 // randomness, for which uuid.NewString asks the system each time.
 func newRequestID() string {
