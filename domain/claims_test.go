@@ -2,13 +2,14 @@ package domain_test
 
 import (
 	"errors"
+	"math"
 	"testing"
 	"time"
 
 	"github.com/widgetd/widgetd/domain"
 )
 
-func TestNewClaimsSpeakOfTheUserInWholeSecondsUTC(t *testing.T) {
+func TestNewClaimsDescribeTheUserInWholeSecondsUTC(t *testing.T) {
 	t.Parallel()
 	for _, admin := range []bool{false, true} {
 		user := domain.User{PublicID: domain.UUID{2}, Admin: admin}
@@ -26,7 +27,7 @@ func TestNewClaimsSpeakOfTheUserInWholeSecondsUTC(t *testing.T) {
 	}
 }
 
-func TestClaimsAreGoodFromIssueToExpiry(t *testing.T) {
+func TestClaimsAreValidFromIssueToExpiry(t *testing.T) {
 	t.Parallel()
 	issued := moment("2026-11-22T06:55:04Z")
 	for name, test := range map[string]struct {
@@ -37,16 +38,16 @@ func TestClaimsAreGoodFromIssueToExpiry(t *testing.T) {
 		"at issue":                          {now: 0},
 		"in the middle":                     {now: 30 * time.Minute},
 		"just before expiry":                {now: time.Hour - 1},
-		"at expiry":                         {now: time.Hour, want: domain.TokenExpired},
-		"after expiry":                      {now: 24 * time.Hour, want: domain.TokenExpired},
+		"at expiry":                         {now: time.Hour, want: domain.ErrTokenExpired},
+		"after expiry":                      {now: 24 * time.Hour, want: domain.ErrTokenExpired},
 		"issued ahead by the skew":          {now: -domain.ClockSkew},
-		"issued further ahead":              {now: -domain.ClockSkew - 1, want: domain.TokenInvalid},
-		"not before has come":               {notBefore: issued.Add(time.Minute), now: time.Minute},
+		"issued further ahead":              {now: -domain.ClockSkew - 1, want: domain.ErrTokenInvalid},
+		"not before has passed":             {notBefore: issued.Add(time.Minute), now: time.Minute},
 		"not before is ahead by the skew":   {notBefore: issued.Add(time.Minute), now: time.Minute - domain.ClockSkew},
-		"not before is further ahead":       {notBefore: issued.Add(time.Minute), now: time.Minute - domain.ClockSkew - 1, want: domain.TokenInvalid},
-		"expired before it was ever valid":  {notBefore: issued.Add(48 * time.Hour), now: 2 * time.Hour, want: domain.TokenExpired},
+		"not before is further ahead":       {notBefore: issued.Add(time.Minute), now: time.Minute - domain.ClockSkew - 1, want: domain.ErrTokenInvalid},
+		"expired before it became valid":    {notBefore: issued.Add(48 * time.Hour), now: 2 * time.Hour, want: domain.ErrTokenExpired},
 		"not before lies before the issue":  {notBefore: issued.Add(-time.Hour), now: 0},
-		"not before issue, whatever is nbf": {notBefore: issued.Add(-time.Hour), now: -time.Minute, want: domain.TokenInvalid},
+		"before the issue, whatever nbf is": {notBefore: issued.Add(-time.Hour), now: -time.Minute, want: domain.ErrTokenInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -62,28 +63,135 @@ func TestClaimsAreGoodFromIssueToExpiry(t *testing.T) {
 func TestOnlyAdministratorsPassRequireAdmin(t *testing.T) {
 	t.Parallel()
 	if err := (domain.Claims{Admin: true}).RequireAdmin(); err != nil {
-		t.Errorf("an administrator is refused: %v", err)
+		t.Errorf("RequireAdmin refuses an administrator: %v", err)
 	}
 	err := (domain.Claims{}).RequireAdmin()
 	if !errors.Is(err, domain.Forbidden) || err.Error() != "You are not an administrator" {
-		t.Errorf("anybody else gets %v", err)
+		t.Errorf("RequireAdmin returns %v for a user who is no administrator", err)
 	}
 }
 
-func TestBlacklistedTokenIsForgettableOnceExpired(t *testing.T) {
+func TestBlacklistedTokenExpiresWithItsClaims(t *testing.T) {
 	t.Parallel()
 	claims := domain.NewClaims(domain.UUID{1}, domain.User{}, moment("2026-11-22T06:55:04Z"), time.Hour)
-	token := claims.Blacklisted()
-	if want := (domain.BlacklistedToken{ID: claims.ID, ExpiresAt: claims.ExpiresAt}); token != want {
+	token := domain.NewBlacklistedToken(claims)
+	if want := (domain.BlacklistedToken{ID: claims.ID, ExpiresAt: claims.ExpiresAt, Lifetime: time.Hour}); token != want {
 		t.Fatalf("got %+v, want %+v", token, want)
 	}
 	for after, want := range map[time.Duration]bool{-time.Hour: false, -1: false, 0: true, 1: true, time.Hour: true} {
 		now := token.ExpiresAt.Add(after)
-		if got := token.ForgettableAt(now); got != want {
-			t.Errorf("%v after expiry: forgettable is %v", after, got)
+		if got := token.ExpiredAt(now); got != want {
+			t.Errorf("%v after expiry: ExpiredAt is %v", after, got)
 		}
-		if expired := errors.Is(claims.CheckAt(now), domain.TokenExpired); expired != want {
-			t.Errorf("%v after expiry: forgettable is %v, expired is %v", after, want, expired)
+		if expired := errors.Is(claims.CheckAt(now), domain.ErrTokenExpired); expired != want {
+			t.Errorf("%v after expiry: ExpiredAt is %v, CheckAt says expired is %v", after, want, expired)
+		}
+	}
+}
+
+// TestLifetimeIsNeverNegative has claims of tokens that another program may have signed.
+func TestLifetimeIsNeverNegative(t *testing.T) {
+	t.Parallel()
+	issued := moment("2026-11-22T06:55:04Z")
+	for name, test := range map[string]struct {
+		expires time.Time
+		want    time.Duration
+	}{
+		"at issue":          {issued, 0},
+		"before issue":      {issued.Add(-time.Hour), 0},
+		"a second":          {issued.Add(time.Second), time.Second},
+		"after 290 years":   {issued.AddDate(1000, 0, 0), math.MaxInt64},
+		"long before issue": {issued.AddDate(-1000, 0, 0), 0},
+	} {
+		if got := domain.NewBlacklistedToken(domain.Claims{IssuedAt: issued, ExpiresAt: test.expires}).Lifetime; got != test.want {
+			t.Errorf("a token that expires %s has the lifetime %v, want %v", name, got, test.want)
+		}
+	}
+}
+
+func TestRetentionEndsByBothClocks(t *testing.T) {
+	t.Parallel()
+	expiry := moment("2026-11-22T07:55:04Z")
+	token := domain.BlacklistedToken{ExpiresAt: expiry, Lifetime: time.Hour}
+	retention := token.RetentionFrom(10 * time.Hour)
+	if want := (domain.Retention{ExpiresAt: expiry, Until: 11 * time.Hour}); retention != want {
+		t.Fatalf("got %+v, want %+v", retention, want)
+	}
+	for name, test := range map[string]struct {
+		wall, running time.Duration // after the ends
+		want          bool
+	}{
+		"both clocks are at the ends":                {0, 0, true},
+		"both clocks are past the ends":              {time.Hour, time.Hour, true},
+		"the wall clock is behind":                   {-1, time.Hour, false},
+		"the wall clock is a year behind":            {-365 * 24 * time.Hour, time.Hour, false},
+		"the wall clock is a year ahead":             {365 * 24 * time.Hour, -1, false},
+		"the wall clock is ahead, the lifetime over": {365 * 24 * time.Hour, 0, true},
+	} {
+		if got := retention.EndedAt(expiry.Add(test.wall), retention.Until+test.running); got != test.want {
+			t.Errorf("%s: EndedAt is %v", name, got)
+		}
+	}
+	token.Lifetime = math.MaxInt64
+	if got := token.RetentionFrom(time.Hour).Until; got != math.MaxInt64 {
+		t.Errorf("the longest lifetime ends at %v", got)
+	}
+}
+
+func TestExtendedRetentionHasTheLaterEnds(t *testing.T) {
+	t.Parallel()
+	early, late := moment("2026-11-22T07:55:04Z"), moment("2026-11-22T08:55:04Z")
+	want := domain.Retention{ExpiresAt: late, Until: 2 * time.Hour}
+	for _, pair := range [][2]domain.Retention{
+		{{ExpiresAt: early, Until: time.Hour}, want},
+		{{ExpiresAt: late, Until: time.Hour}, {ExpiresAt: early, Until: 2 * time.Hour}},
+		{want, want},
+	} {
+		if got := pair[0].Extended(pair[1]); got != want {
+			t.Errorf("%+v extended by %+v is %+v", pair[0], pair[1], got)
+		}
+		if got := pair[1].Extended(pair[0]); got != want {
+			t.Errorf("%+v extended by %+v is %+v", pair[1], pair[0], got)
+		}
+	}
+}
+
+// TestWatermarkCoversOnlyTokensOfEarlierReleases has the watermark of a release whose
+// clock was ahead.
+func TestWatermarkCoversOnlyTokensOfEarlierReleases(t *testing.T) {
+	t.Parallel()
+	watermark := moment("2027-11-22T07:55:04Z")
+	for _, test := range []struct {
+		version byte
+		expires time.Time
+		want    bool
+	}{
+		{4, watermark, true},
+		{4, watermark.Add(-time.Hour), true},
+		{4, watermark.Add(time.Second), false},
+		{7, watermark, false},
+		{7, watermark.Add(-time.Hour), false},
+	} {
+		token := domain.BlacklistedToken{ID: domain.UUID{6: test.version << 4}, ExpiresAt: test.expires}
+		if got := token.ForgottenThrough(watermark); got != test.want {
+			t.Errorf("UUID version %d, expiry %v: ForgottenThrough is %v", test.version, test.expires, got)
+		}
+	}
+}
+
+func TestWholeSecondsRoundsUpWherePossible(t *testing.T) {
+	t.Parallel()
+	for lifetime, want := range map[time.Duration]time.Duration{
+		0:                             0,
+		1:                             time.Second,
+		time.Second:                   time.Second,
+		time.Second + 1:               2 * time.Second,
+		math.MaxInt64:                 time.Duration(math.MaxInt64).Truncate(time.Second),
+		math.MaxInt64 - time.Second:   time.Duration(math.MaxInt64).Truncate(time.Second),
+		math.MaxInt64 - 2*time.Second: (math.MaxInt64 - time.Second).Truncate(time.Second),
+	} {
+		if got := domain.WholeSeconds(lifetime); got != want {
+			t.Errorf("WholeSeconds(%d) is %d, want %d", lifetime, got, want)
 		}
 	}
 }

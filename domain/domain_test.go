@@ -6,29 +6,19 @@ import (
 	"time"
 
 	"github.com/widgetd/widgetd/domain"
+	"github.com/widgetd/widgetd/ports/conformance/sample"
 )
 
-// missing is what the contract has every field say of nothing.
-const missing = "Missing required parameter in the post body"
+// moment parses a time in RFC 3339.
+func moment(s string) time.Time { return sample.Must(time.Parse(time.RFC3339Nano, s)) }
 
-// must returns v, for values that a test knows to be valid.
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
-}
-
-// moment reads a time in RFC 3339.
-func moment(s string) time.Time { return must(time.Parse(time.RFC3339Nano, s)) }
-
-// wantInvalid checks that err is Invalid and reads text.
+// wantInvalid checks the kind and the text of err.
 func wantInvalid(t *testing.T, err error, text string) {
 	t.Helper()
 	if !errors.Is(err, domain.Invalid) {
-		t.Fatalf("error is %v, want an Invalid one", err)
+		t.Fatalf("error is %v, want one of kind Invalid", err)
 	}
 	if err.Error() != text {
-		t.Errorf("error reads %q, want %q", err, text)
+		t.Errorf("error text is %q, want %q", err, text)
 	}
 }

@@ -1,6 +1,7 @@
 package domain_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -33,34 +34,38 @@ func ExamplePassword() {
 func ExampleFields() {
 	fields := domain.Fields{}
 	email, err := domain.ParseEmail("ada@localhost")
-	fields.Note("email", err)
-	password, err := domain.ParseNewPassword("sesame", 8)
-	fields.Note("password", err)
+	fields.Add("email", err)
+	password, err := domain.ParsePassword("")
+	fields.Add("password", err)
 
 	if err := fields.Err(); err != nil {
-		fmt.Println(fields["email"])
-		fmt.Println(fields["password"])
+		fmt.Println(err)
 		return
 	}
 	fmt.Println("welcome", email, password)
 	// Output:
-	// ada@localhost is not a valid email
+	// invalid; email: ada@localhost is not a valid email; password: must not be empty
+}
+
+func ExamplePasswordPolicy() {
+	policy := domain.PasswordPolicy{MinLength: 8}
+	password, _ := domain.ParsePassword("sesame")
+	fmt.Println(policy.Check(password))
+	// Output:
 	// Password is shorter than 8 characters
 }
 
-func ExampleKind() {
-	err := fmt.Errorf("middleware: %w", domain.TokenExpired)
+func ExampleKindOf() {
+	err := fmt.Errorf("middleware: %w", domain.ErrTokenExpired)
+	fmt.Println(domain.KindOf(err))
 	fmt.Println(errors.Is(err, domain.Unauthenticated))
-	fmt.Println(errors.Is(err, domain.TokenExpired))
-	fmt.Println(errors.Is(err, domain.TokenInvalid))
-
-	name, _ := domain.ParseWidgetName("rocket")
-	fmt.Println(errors.Is(domain.WidgetExists(name), domain.AlreadyExists))
+	fmt.Println(errors.Is(err, domain.ErrTokenExpired))
+	fmt.Println(errors.Is(err, domain.ErrTokenInvalid))
 	// Output:
+	// unauthenticated
 	// true
 	// true
 	// false
-	// true
 }
 
 func ExampleNewDeadline() {
@@ -76,8 +81,8 @@ func ExampleNewDeadline() {
 }
 
 func ExamplePage() {
-	request, _ := domain.ParsePageRequest("2", "5")
-	page := domain.Page{Request: request, TotalItems: 11}
+	request, _ := domain.NewPageRequest(2, 5)
+	page := domain.Page[domain.Widget]{Request: request, TotalItems: 11}
 	fmt.Println("page", page.Request.Number(), "of", page.TotalPages())
 	fmt.Println("after", page.Request.Offset(), "items")
 	fmt.Println("previous", page.PrevPage(), "next", page.NextPage())
@@ -85,4 +90,45 @@ func ExamplePage() {
 	// page 2 of 3
 	// after 5 items
 	// previous 1 next 3
+}
+
+func ExampleParseDeadline() {
+	now := time.Date(2026, time.November, 22, 18, 0, 0, 0, time.UTC)
+	for _, text := range []string{"2027-05-13", "May 13, 2027", "2027-05-13T17:00:00+02:00", "11/21/26", "soon"} {
+		deadline, err := domain.ParseDeadline(text, now)
+		if err != nil {
+			fmt.Printf("%.60s\n", err)
+			continue
+		}
+		fmt.Println(deadline)
+	}
+	// Output:
+	// 2027-05-13T23:59:59Z
+	// 2027-05-13T23:59:59Z
+	// 2027-05-13T15:00:00Z
+	// The deadline 2026-11-21 is past: today is 2026-11-22 (UTC)
+	// "soon" is not a date or datetime in a known format. Known ar
+}
+
+func ExampleWidgetName_UnmarshalText() {
+	var order struct {
+		Widget domain.WidgetName `json:"widget"`
+	}
+	err := json.Unmarshal([]byte(`{"widget": "gear"}`), &order)
+	fmt.Println(order.Widget, err)
+
+	err = json.Unmarshal([]byte(`{"widget": "../gear"}`), &order)
+	fmt.Println(order.Widget, errors.Is(err, domain.Invalid))
+	// Output:
+	// gear <nil>
+	// gear true
+}
+
+func ExamplePasswordHash() {
+	user := domain.User{PasswordHash: domain.NewPasswordHash("$argon2id$v=19$…")}
+	fmt.Println(user.PasswordHash)
+	fmt.Println(user.PasswordHash.Reveal())
+	// Output:
+	// ********
+	// $argon2id$v=19$…
 }

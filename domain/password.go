@@ -7,47 +7,54 @@ import (
 	"unicode/utf8"
 )
 
-// MaxPasswordBytes is the longest password accepted. None is ever cut short.
+// MaxPasswordBytes is the length of the longest accepted password. No password
+// is ever truncated.
 const MaxPasswordBytes = 1024
 
-// Password is a secret as its owner typed it: any non-empty UTF-8 text without
-// NUL, at most [MaxPasswordBytes] long, neither trimmed nor normalized. It
-// prints as asterisks, so that none reaches a log by accident.
+// Password is a password in clear text: non-empty UTF-8 without NUL, at most
+// [MaxPasswordBytes] long, neither trimmed nor normalized. It prints as
+// asterisks, so that no password reaches a log by accident.
 type Password struct {
 	text string
 }
 
-// ParsePassword returns the password that s is, or an [Invalid] error. It is
-// for a password that somebody proves to know; [ParseNewPassword] is for one
-// that somebody chooses.
+// ParsePassword returns s as a password, or an [Invalid] error.
 func ParsePassword(s string) (Password, error) {
 	switch {
 	case s == "":
-		return Password{}, Missing
+		return Password{}, ErrMissing
 	case len(s) > MaxPasswordBytes:
-		return Password{}, message(fmt.Sprintf("Password is longer than %d bytes", MaxPasswordBytes))
+		return Password{}, invalid(fmt.Sprintf("Password is longer than %d bytes", MaxPasswordBytes))
 	case !utf8.ValidString(s) || strings.ContainsRune(s, 0):
-		return Password{}, message("Password must be UTF-8 text without NUL characters")
+		return Password{}, invalid("Password must be UTF-8 text without NUL characters")
 	}
 	return Password{text: s}, nil
 }
 
-// ParseNewPassword is [ParsePassword] for a password that is to be set, which
-// must also have at least minLength characters (Unicode code points, NIST SP
-// 800-63B section 5.1.1.2).
-func ParseNewPassword(s string, minLength int) (Password, error) {
-	p, err := ParsePassword(s)
-	if err == nil && utf8.RuneCountInString(s) < minLength {
-		return Password{}, message(fmt.Sprintf("Password is shorter than %d characters", minLength))
-	}
-	return p, err
-}
-
-// Reveal returns the password itself, for hashing.
+// Reveal returns the clear text, for hashing.
 func (p Password) Reveal() string { return p.text }
 
 // String returns asterisks.
-func (p Password) String() string { return "********" }
+func (p Password) String() string { return asterisks }
 
 // Format writes asterisks, whatever the verb.
-func (p Password) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, p.String()) }
+func (p Password) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, asterisks) }
+
+// asterisks is printed in place of a secret.
+const asterisks = "********"
+
+// PasswordPolicy is the rule for new passwords. It does not apply to a password
+// that is compared with a stored hash. The zero value allows every [Password].
+type PasswordPolicy struct {
+	// MinLength is the least number of characters, counted as Unicode code
+	// points (NIST SP 800-63B section 5.1.1.2).
+	MinLength int
+}
+
+// Check returns an [Invalid] error if the password breaks the policy.
+func (p PasswordPolicy) Check(password Password) error {
+	if utf8.RuneCountInString(password.text) < p.MinLength {
+		return invalid(fmt.Sprintf("Password is shorter than %d characters", p.MinLength))
+	}
+	return nil
+}

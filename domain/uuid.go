@@ -1,16 +1,14 @@
 package domain
 
-import (
-	"encoding/hex"
-)
+import "encoding/hex"
 
-// UUID identifies a user (`public_id`, the `sub` claim) or a token (`jti`). Its
-// layout is RFC 9562's, so values of other packages' [16]byte UUID types
-// convert directly. The zero value, RFC 9562's nil UUID, identifies nothing.
+// UUID identifies a user (public_id, the sub claim) or a token (jti). Its layout
+// is that of RFC 9562, so the [16]byte UUID types of other packages convert
+// directly. The zero value, the nil UUID of RFC 9562, identifies nothing.
 type UUID [16]byte
 
-// ParseUUID reads the canonical text of RFC 9562 section 4 (lower case, 36
-// characters). Any other text, and the nil UUID, is an [Invalid] error.
+// ParseUUID reads the canonical text of RFC 9562 section 4: 36 characters in
+// lower case. Any other text, and the nil UUID, is an [Invalid] error.
 func ParseUUID(s string) (UUID, error) {
 	var u UUID
 	if len(s) == 36 {
@@ -19,7 +17,7 @@ func ParseUUID(s string) (UUID, error) {
 			return u, nil
 		}
 	}
-	return UUID{}, message("not a UUID")
+	return UUID{}, invalid("not a UUID")
 }
 
 // String returns the canonical text of RFC 9562 section 4.
@@ -28,7 +26,18 @@ func (u UUID) String() string {
 	return string(u.Append(text[:0]))
 }
 
-// Append appends what String returns to b.
+// MarshalText implements [encoding.TextMarshaler]. The text of the zero value is empty.
+func (u UUID) MarshalText() ([]byte, error) {
+	if u == (UUID{}) {
+		return nil, nil
+	}
+	return u.Append(nil), nil
+}
+
+// UnmarshalText implements [encoding.TextUnmarshaler] by [ParseUUID].
+func (u *UUID) UnmarshalText(text []byte) error { return unmarshal(u, text, ParseUUID) }
+
+// Append appends the canonical text to b.
 func (u UUID) Append(b []byte) []byte {
 	b = hex.AppendEncode(b, u[0:4])
 	b = hex.AppendEncode(append(b, '-'), u[4:6])
@@ -36,3 +45,6 @@ func (u UUID) Append(b []byte) []byte {
 	b = hex.AppendEncode(append(b, '-'), u[8:10])
 	return hex.AppendEncode(append(b, '-'), u[10:16])
 }
+
+// Version returns the version in the UUID (RFC 9562 section 4.2).
+func (u UUID) Version() int { return int(u[6] >> 4) }

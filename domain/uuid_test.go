@@ -23,10 +23,10 @@ func TestUUIDRoundTrip(t *testing.T) {
 	}
 }
 
-func TestParseUUIDRefusesAnythingElse(t *testing.T) {
+func TestParseUUIDRefuses(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
-		"nothing":       "",
+		"empty":         "",
 		"nil UUID":      "00000000-0000-0000-0000-000000000000",
 		"upper case":    "00112233-4455-6677-8899-AABBCCDDEEFF",
 		"no dashes":     "00112233445566778899aabbccddeeff",
@@ -46,7 +46,7 @@ func TestParseUUIDRefusesAnythingElse(t *testing.T) {
 			id, err := domain.ParseUUID(text)
 			wantInvalid(t, err, "not a UUID")
 			if id != (domain.UUID{}) {
-				t.Errorf("a refused text still made %v", id)
+				t.Errorf("the result is %v, want the zero value", id)
 			}
 		})
 	}

@@ -2,161 +2,201 @@ package domain
 
 import (
 	"fmt"
-	"net/url"
-	"strconv"
 	"strings"
 	"time"
 	"unicode"
-	"unicode/utf8"
 )
 
-// Widget is a named thing with a link and a deadline.
+// Widget is a named resource with a link and a deadline.
 type Widget struct {
-	Name      WidgetName
-	InfoURL   InfoURL
-	Deadline  Deadline
+	Name WidgetName
+	WidgetFields
 	CreatedAt time.Time // UTC, whole milliseconds
 	Owner     Owner
+	Version   Version
 }
 
-// Owner is the administrator who created a widget. Updates do not change it.
+// WidgetFields holds the fields of a new widget that its owner chooses, besides the name.
+type WidgetFields struct {
+	InfoURL  InfoURL
+	Deadline Deadline
+}
+
+// Owner is the administrator to whom a widget belongs: the one who created it, or the one
+// to whom it was handed over.
 type Owner struct {
 	PublicID UUID
-	Email    Email
+	Email    Email // the zero value if the account was deleted
 }
 
-// NewWidget returns the widget that owner creates now.
-func NewWidget(name WidgetName, infoURL InfoURL, deadline Deadline, owner User, now time.Time) Widget {
+// OwnerOf returns the user as an owner.
+func OwnerOf(user User) Owner { return Owner{PublicID: user.PublicID, Email: user.Email} }
+
+// NewWidget returns a widget that owner creates at now.
+func NewWidget(name WidgetName, fields WidgetFields, owner User, now time.Time) Widget {
 	return Widget{
-		Name:      name,
-		InfoURL:   infoURL,
-		Deadline:  deadline,
-		CreatedAt: timestamp(now),
-		Owner:     Owner{PublicID: owner.PublicID, Email: owner.Email},
+		Name:         name,
+		WidgetFields: fields,
+		CreatedAt:    timestamp(now),
+		Owner:        OwnerOf(owner),
+		Version:      FirstVersion(now),
 	}
 }
 
-// MaxWidgetNameBytes is the longest name a widget may have.
+// WidgetChange holds new values for fields of a widget. A field that is nil is not
+// changed. No change affects the name, the time of creation and the place in the order of
+// creation.
+type WidgetChange struct {
+	InfoURL  *InfoURL
+	Deadline *Deadline
+	Owner    *Owner
+}
+
+// ChangeAll returns the change that sets all fields.
+func (f WidgetFields) ChangeAll() WidgetChange {
+	return WidgetChange{InfoURL: &f.InfoURL, Deadline: &f.Deadline}
+}
+
+// Changed returns the widget after the change, with the next version. The version is also
+// raised if the change leaves every field as it is.
+func (w Widget) Changed(change WidgetChange) Widget {
+	if change.InfoURL != nil {
+		w.InfoURL = *change.InfoURL
+	}
+	if change.Deadline != nil {
+		w.Deadline = *change.Deadline
+	}
+	if change.Owner != nil {
+		w.Owner = *change.Owner
+	}
+	w.Version++
+	return w
+}
+
+// MaxWidgetNameBytes is the length of the longest widget name.
 const MaxWidgetNameBytes = 100
 
-// WidgetName is a widget's unique name: 1 to [MaxWidgetNameBytes] of a-z, 0-9,
-// - and _.
+// WidgetName is a widget's unique name: 1 to [MaxWidgetNameBytes] of the
+// characters a-z, 0-9, - and _.
 type WidgetName struct {
 	text string
 }
 
-// ParseWidgetName returns the name that s is, or an [Invalid] error.
+// ParseWidgetName returns s as a name, or an [Invalid] error.
 func ParseWidgetName(s string) (WidgetName, error) {
 	if s == "" {
-		return WidgetName{}, Missing
+		return WidgetName{}, ErrMissing
 	}
-	if len(s) > MaxWidgetNameBytes || strings.ContainsFunc(s, neverInWidgetName) {
-		return WidgetName{}, message(fmt.Sprintf(
+	if len(s) > MaxWidgetNameBytes || strings.ContainsFunc(s, isForbiddenInWidgetName) {
+		return WidgetName{}, invalid(fmt.Sprintf(
 			"A widget's name is 1 to %d of the lowercase letters a-z, digits, hyphens and underscores", MaxWidgetNameBytes))
 	}
 	return WidgetName{text: s}, nil
 }
 
-// RestoreWidgetName returns a name that a store kept. It is not looked at again:
-// the store answers for its being what String returned.
+// RestoreWidgetName returns a name from a store, without checking it against
+// today's rules.
 func RestoreWidgetName(s string) WidgetName { return WidgetName{text: s} }
 
 // String returns the name.
 func (n WidgetName) String() string { return n.text }
 
-func neverInWidgetName(r rune) bool {
+// MarshalText implements [encoding.TextMarshaler]. The text of the zero value is empty.
+func (n WidgetName) MarshalText() ([]byte, error) { return []byte(n.text), nil }
+
+// UnmarshalText implements [encoding.TextUnmarshaler] by [ParseWidgetName].
+func (n *WidgetName) UnmarshalText(text []byte) error { return unmarshal(n, text, ParseWidgetName) }
+
+func isForbiddenInWidgetName(r rune) bool {
 	return (!isLetterOrDigit(r) || unicode.IsUpper(r)) && r != '-' && r != '_'
 }
 
-// MaxInfoURLBytes is the longest link a widget may have.
-const MaxInfoURLBytes = 2048
-
-// InfoURL is an absolute http or https URL with a host, as it was written.
-type InfoURL struct {
-	text string
-}
-
-// ParseInfoURL returns the URL that s is, or an [Invalid] error. Characters of
-// any script are let through (RFC 3987); space, control characters and the
-// delimiters that RFC 3986 leaves out of its grammar are not.
-func ParseInfoURL(s string) (InfoURL, error) {
-	if s == "" {
-		return InfoURL{}, Missing
-	}
-	if len(s) > MaxInfoURLBytes {
-		return InfoURL{}, message(fmt.Sprintf("A URL may be at most %d bytes long", MaxInfoURLBytes))
-	}
-	if !utf8.ValidString(s) || strings.ContainsFunc(s, neverInURL) || !isWebURL(s) {
-		return InfoURL{}, message("Not an absolute http or https URL with a host")
-	}
-	return InfoURL{text: s}, nil
-}
-
-// RestoreInfoURL returns a URL that a store kept, as [RestoreWidgetName] does a
-// name.
-func RestoreInfoURL(s string) InfoURL { return InfoURL{text: s} }
-
-// String returns the URL as it was written.
-func (u InfoURL) String() string { return u.text }
-
-func neverInURL(r rune) bool {
-	return unicode.IsSpace(r) || !unicode.IsGraphic(r) || strings.ContainsRune("<>\"\\^`{|}", r)
-}
-
-func isWebURL(s string) bool {
-	u, err := url.Parse(s)
-	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" {
-		return false
-	}
-	if u.Port() == "" {
-		return true
-	}
-	_, err = strconv.ParseUint(u.Port(), 10, 16)
-	return err == nil
-}
-
-// Deadline is the moment by which a widget is due, in UTC, in whole
-// milliseconds. A new one lies today or later; one that a store kept may have
-// passed.
+// Deadline is the time at which a widget is due, in UTC, in whole milliseconds.
+// A new deadline is today or later. A deadline from a store may have passed.
 type Deadline struct {
 	at time.Time
 }
 
-// lastYear is the last that RFC 3339 can write.
+// lastYear is the last year that RFC 3339 can express.
 const lastYear = 9999
 
-// EndOfDay returns the moment that a date without a time of day means as a
-// deadline: 23:59:59 UTC of that day.
+// EndOfDay returns 23:59:59 UTC of the given day. It is the deadline when a date
+// has no time of day.
 func EndOfDay(year int, month time.Month, day int) time.Time {
 	return time.Date(year, month, day, 23, 59, 59, 0, time.UTC)
 }
 
-// NewDeadline returns the deadline at the given moment, or an [Invalid] error
-// that names both dates when its date (in UTC) is before that of now, or when
-// it is after the year 9999. The time of day plays no part in the comparison.
+// NewDeadline returns a deadline at the given time. It returns an [Invalid] error
+// that names both dates if the UTC date of at is before the UTC date of now, and
+// an [Invalid] error if at is after the year 9999. Only the dates are compared:
+// an earlier time of today is a valid deadline.
 func NewDeadline(at, now time.Time) (Deadline, error) {
 	d := RestoreDeadline(at)
 	due, today := d.at.Format(time.DateOnly), now.UTC().Format(time.DateOnly)
 	if d.at.Year() > lastYear {
-		return Deadline{}, message(fmt.Sprintf("A deadline cannot be after the year %d", lastYear))
+		return Deadline{}, invalid(fmt.Sprintf("A deadline cannot be after the year %d", lastYear))
 	}
 	if due < today { // dates of this format sort as text
-		return Deadline{}, message(fmt.Sprintf("The deadline %s is past: today is %s (UTC)", due, today))
+		return Deadline{}, invalid(fmt.Sprintf("The deadline %s is past: today is %s (UTC)", due, today))
 	}
 	return d, nil
 }
 
-// RestoreDeadline returns a deadline that a store kept, which may have passed.
+// RestoreDeadline returns a deadline from a store. It may have passed.
 func RestoreDeadline(at time.Time) Deadline { return Deadline{at: timestamp(at)} }
 
-// Time returns the moment, in UTC.
+// String returns the text of the deadline in RFC 3339, which [ParseDeadline] reads. The
+// text of the zero value is empty.
+func (d Deadline) String() string {
+	if d.at.IsZero() {
+		return ""
+	}
+	return d.at.Format(time.RFC3339Nano)
+}
+
+// MarshalText implements [encoding.TextMarshaler] by String. It returns an [Invalid] error
+// for a year that RFC 3339 cannot express.
+func (d Deadline) MarshalText() ([]byte, error) {
+	if err := d.checkYear(); err != nil {
+		return nil, err
+	}
+	return []byte(d.String()), nil
+}
+
+// UnmarshalText implements [encoding.TextUnmarshaler]. It reads the texts that
+// [ParseDeadline] reads, but does not compare them with a clock: the deadline may be in the
+// past. Check a new deadline with [NewDeadline].
+func (d *Deadline) UnmarshalText(text []byte) error {
+	return unmarshal(d, text, func(s string) (Deadline, error) {
+		at, _, err := parseMoment(s)
+		if err != nil {
+			return Deadline{}, err
+		}
+		deadline := RestoreDeadline(at)
+		return deadline, deadline.checkYear()
+	})
+}
+
+// checkYear returns an error for a year that RFC 3339 cannot express.
+func (d Deadline) checkYear() error {
+	switch year := d.at.Year(); {
+	case year > lastYear:
+		return invalid(fmt.Sprintf("A deadline cannot be after the year %d", lastYear))
+	case year < 0:
+		return invalid("A deadline cannot be before the year 0")
+	}
+	return nil
+}
+
+// Time returns the time at which the widget is due, in UTC.
 func (d Deadline) Time() time.Time { return d.at }
 
-// PassedAt reports whether the deadline has come.
+// PassedAt reports whether the deadline has passed at now.
 func (d Deadline) PassedAt(now time.Time) bool { return !now.Before(d.at) }
 
-// SecondsLeft returns the whole seconds from now to the deadline, 0 once it has
-// passed. It does not use [time.Duration], which ends after 292 years.
+// SecondsLeft returns the number of whole seconds from now to the deadline. It
+// returns 0 after the deadline. The result is not a [time.Duration], because a
+// Duration cannot exceed 292 years.
 func (d Deadline) SecondsLeft(now time.Time) int64 {
 	if d.PassedAt(now) {
 		return 0
