@@ -1,47 +1,90 @@
-// Package conformance holds the test suites that an adapter of a persistence
-// port must pass, whoever wrote it: one function a port, which checks everything
-// that the port's doc comments promise. The whole proof of an adapter is
+// Package conformance tests whether an adapter keeps the promises of a port. A test of
+// a store needs one call:
 //
-//	func TestUsers(t *testing.T) {
-//		conformance.UserRepository(t, func(t *testing.T) ports.UserRepository {
-//			db, err := mydb.Open(t.TempDir())
+//	func TestStore(t *testing.T) {
+//		conformance.Store(t, func(t *testing.T, clock ports.Clock) ports.Store {
+//			db, err := mydb.Open(t.TempDir(), clock)
 //			if err != nil {
 //				t.Fatal(err)
 //			}
 //			t.Cleanup(func() { db.Close() })
-//			return db.Users()
+//			return db
 //		})
 //	}
 //
-// Each promise is a subtest of its own with a store of its own, so that
-// go test -run 'TestUsers/RaceForEmail' looks at one. Run the suites with -race
-// too. Under -short they leave out what takes hundreds of writes or more.
+// # Suites
 //
-// Two more things are for the adapters that claim them. [SharedUsers] and its
-// like have a suite use several handles of one store, as several servers do.
-// [DurableUsers] and its like look at what is left after the store was closed,
-// or whatever else the adapter claims to survive.
+// [Store] tests the promises in the doc comments of [ports.Store] and its repositories,
+// as far as a test can observe them: the records and errors that the methods return,
+// races between callers, contexts that end before or during a call, and the state after
+// Close.
 //
-// What an outage looks like and how long anything takes are for the adapter's
-// own tests.
+// [DurableStore] tests that acknowledged writes are still there after the store
+// was closed, or after a crash that the adapter claims to survive.
+//
+// [SharedStore] is not a suite. It combines several handles of one store into one, each
+// handle opened as by another server. Pass its result to [Store] to test that a write
+// through one handle is visible through every other handle:
+//
+//	conformance.Store(t, func(t *testing.T, clock ports.Clock) ports.Store {
+//		uri := newDatabase(t)
+//		return conformance.SharedStore(open(t, uri, clock), open(t, uri, clock))
+//	})
+//
+// For an adapter of a single repository there are [UserRepository], [WidgetRepository]
+// and [TokenBlacklist], each with a Durable and a Shared counterpart. [Benchmark]
+// measures a store.
+//
+// [TokenSigner] tests a signer of JSON Web Tokens, and [PasswordHasher] a hasher of
+// passwords.
+//
+// # How to run them
+//
+// Each promise is a subtest with a store, signer or hasher of its own, so that
+//
+//	go test -run TestStore/Users/RaceForEmail
+//
+// runs one of them. Run the suites with -race too. The flag -short skips the subtests
+// that make hundreds of writes.
+//
+// # What the suites do not test
+//
+// The suites cannot cause an outage. They measure time only to compare the work of a
+// hasher for an empty hash with that for another one. The tests of an adapter
+// must show that its methods return Unavailable during an outage, and within which time.
+// [EveryMethod] calls every method for such a test. The tests of an adapter must also
+// show that it reads the records that its older versions wrote.
 package conformance
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/widgetd/widgetd/domain"
 )
 
+// promise is one subtest of a suite. S is a test of one store, signer or hasher.
+type promise[S any] struct {
+	name string
+	test func(S)
+}
+
+// run runs each promise as a subtest with a store, signer or hasher of its own.
+func run[S any](t *testing.T, start func(t *testing.T) S, promises []promise[S]) {
+	for _, p := range promises {
+		t.Run(p.name, func(t *testing.T) { p.test(start(t)) })
+	}
+}
+
 const (
-	// contenders is how many callers a race has.
+	// contenders is the number of simultaneous calls in a race.
 	contenders = 24
-	// rounds is how often a race is run: a gap between looking and writing need
-	// not show in the first.
+	// rounds is the number of times that a race is repeated. An adapter that reads
+	// and then writes without a lock may pass the first round.
 	rounds = 5
 )
 
@@ -61,8 +104,8 @@ func race(n int, f func(i int) error) []error {
 	return errs
 }
 
-// winner returns the index of the one call that succeeded; all others must have
-// failed with the given kind.
+// winner returns the index of the only call that succeeded. Every other call must
+// have failed with the given kind.
 func winner(t *testing.T, call string, errs []error, loss domain.Kind) int {
 	t.Helper()
 	won := -1
@@ -73,7 +116,7 @@ func winner(t *testing.T, call string, errs []error, loss domain.Kind) int {
 			succeeded++
 			continue
 		}
-		wantKind(t, call+", not the first of simultaneous calls", err, loss)
+		wantKind(t, call+", one of several simultaneous calls,", err, loss)
 	}
 	if succeeded != 1 {
 		t.Fatalf("%s: %d of %d simultaneous calls succeeded, want exactly 1", call, succeeded, len(errs))
@@ -102,7 +145,7 @@ func wantKind(t *testing.T, call string, err error, kind domain.Kind) {
 	}
 }
 
-// eachEnded calls f with contexts that have ended, each in its own way.
+// eachEnded calls f with a cancelled context and with one past its deadline.
 func eachEnded(t *testing.T, f func(how string, ctx context.Context)) {
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -113,52 +156,69 @@ func eachEnded(t *testing.T, f func(how string, ctx context.Context)) {
 	f("with a context past its deadline", late)
 }
 
-// raceContexts calls f(0) to f(contenders-1) at the same moment, with contexts
-// that end one after the other, some of them while the call is under way. The
-// calls must succeed or be Unavailable.
+// raceContexts calls f(0) to f(contenders-1) at the same moment. Their contexts end while
+// the calls run: one after the other by a deadline, or after f has looked at the context so
+// many times. Each call must succeed or return Unavailable.
 func raceContexts(t *testing.T, call string, f func(ctx context.Context, i int) error) []error {
 	t.Helper()
-	errs := race(contenders, func(i int) error {
-		ctx, cancel := context.WithTimeout(t.Context(), time.Duration(i)*100*time.Microsecond)
-		defer cancel()
-		return f(ctx, i)
-	})
+	errs := raceEnding(t.Context(), f)
 	for _, err := range errs {
 		if err != nil {
-			wantKind(t, call+" whose context ends meanwhile", err, domain.Unavailable)
+			wantKind(t, call+", while its context ends,", err, domain.Unavailable)
 		}
 	}
 	return errs
 }
 
-// errGuess is what a suite makes of a call that succeeds though its answer is not
-// true.
-var errGuess = errors.New("success, with an answer that is not true")
+// raceEnding calls f as [raceContexts] does, and returns the errors.
+func raceEnding(ctx context.Context, f func(ctx context.Context, i int) error) []error {
+	return race(contenders, func(i int) error {
+		if i/2%2 == 0 { // of both even and odd calls
+			ctx, cancel := context.WithTimeout(ctx, time.Duration(i)*100*time.Microsecond)
+			defer cancel()
+			return f(ctx, i)
+		}
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		looked := &lookedAt{Context: ctx, cancel: cancel}
+		looked.left.Store(int64(i / 4))
+		return f(looked, i)
+	})
+}
 
-// truth returns err, or errGuess where a call succeeded without the truth.
-func truth(err error, told bool) error {
-	if err == nil && !told {
-		return errGuess
+// lookedAt is a context that ends when its user has looked at it a number of times.
+type lookedAt struct {
+	context.Context
+	cancel context.CancelFunc
+	left   atomic.Int64
+}
+
+func (c *lookedAt) look() {
+	if c.left.Add(-1) < 0 {
+		c.cancel()
+	}
+}
+
+// Done implements [context.Context].
+func (c *lookedAt) Done() <-chan struct{} {
+	c.look()
+	return c.Context.Done()
+}
+
+// Err implements [context.Context].
+func (c *lookedAt) Err() error {
+	c.look()
+	return c.Context.Err()
+}
+
+// errWrongResult is the error of a read that succeeded with a wrong result.
+var errWrongResult = errors.New("success with a wrong result")
+
+// orWrongResult returns err, or errWrongResult if err is nil and the result of the
+// call is wrong.
+func orWrongResult(err error, correct bool) error {
+	if err == nil && !correct {
+		return errWrongResult
 	}
 	return err
-}
-
-// id returns the n-th of a row of UUIDs that differ in their last bytes only.
-func id(n int) domain.UUID {
-	u := domain.UUID{6: 0x40, 8: 0x80}
-	binary.BigEndian.PutUint32(u[12:], uint32(n))
-	return u
-}
-
-// someTime returns a moment with milliseconds, as the domain makes them.
-func someTime() time.Time {
-	return time.Date(2026, time.March, 4, 5, 6, 7, 89*int(time.Millisecond), time.UTC)
-}
-
-// must returns v, which the suite made of something valid.
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
 }

@@ -3,72 +3,73 @@ package conformance_test
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/widgetd/widgetd/adapters/memory"
 	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/ports"
 	"github.com/widgetd/widgetd/ports/conformance"
-	"github.com/widgetd/widgetd/ports/fakes"
 )
 
-// The mutants here break promises between two handles of one store; each
-// handle alone keeps them all.
+// The mutants in this file break promises between two handles of one store. Each
+// handle alone keeps every promise.
 
 func sharedUserMutants() []mutant {
 	type repo = ports.UserRepository
 	suite := func(open func() (one, another repo)) func(*testing.T) {
-		return func(t *testing.T) {
-			conformance.UserRepository(t, func(*testing.T) repo { return conformance.SharedUsers(open()) })
-		}
+		return suiteOn(conformance.UserRepository, func() repo { return conformance.SharedUsers(open()) })
 	}
 	return []mutant{
 		{"SharedUnbroken", nil, suite(func() (repo, repo) {
 			store := memory.NewUsers()
 			return store, store
 		})},
-		{"SharesNothing", []string{"KeepsEveryField", "UniqueEmail", "RaceForEmail", "ConcurrentAdds", "HasAdmin"},
+		{"SharesNothing", []string{"KeepsEveryField", "UniqueEmail", "RaceForEmail", "ConcurrentAdds", "HasAdmin", "RegistrationOrder", "Update", "Delete", "LastAdministrator"},
 			suite(func() (repo, repo) { return memory.NewUsers(), memory.NewUsers() })},
-		{"RemembersAccounts", []string{"SetCredentials", "SetCredentialsUnchanged", "RaceToSetCredentials"}, suite(func() (repo, repo) {
+		{"CachesAccounts", []string{"Update", "UpdateCompares", "RaceToUpdate", "Delete"}, suite(func() (repo, repo) {
 			store := memory.NewUsers()
-			return rememberAccounts(store), rememberAccounts(store)
+			return cacheAccounts(store), cacheAccounts(store)
 		})},
 	}
 }
 
-// rememberAccounts returns a handle that reads each account once.
-func rememberAccounts(store *memory.Users) ports.UserRepository {
+// cacheAccounts returns a handle that caches each account that ByPublicID found.
+func cacheAccounts(good ports.UserRepository) ports.UserRepository {
 	var cache sync.Map
-	return &fakes.UserRepositoryMock{
-		AddFunc: store.Add,
-		ByPublicIDFunc: func(ctx context.Context, id domain.UUID) (domain.User, error) {
-			if u, ok := cache.Load(id); ok && ctx.Err() == nil {
-				return u.(domain.User), nil
-			}
-			u, err := store.ByPublicID(ctx, id)
-			if err == nil {
-				cache.Store(id, u)
-			}
-			return u, err
-		},
-		ByEmailFunc: store.ByEmail,
-		SetCredentialsFunc: func(ctx context.Context, u domain.User, currentHash string) error {
-			err := store.SetCredentials(ctx, u, currentHash)
-			if err == nil {
-				cache.Delete(u.PublicID)
-			}
-			return err
-		},
-		HasAdminFunc: store.HasAdmin,
+	handle := mockUsers(good)
+	handle.ByPublicIDFunc = func(ctx context.Context, id domain.UUID) (domain.User, error) {
+		if u, ok := cache.Load(id); ok && ctx.Err() == nil {
+			return u.(domain.User), nil
+		}
+		u, err := good.ByPublicID(ctx, id)
+		if err == nil {
+			cache.Store(id, u)
+		}
+		return u, err
 	}
+	handle.UpdateFunc = func(ctx context.Context, current, changed domain.User) error {
+		err := good.Update(ctx, current, changed)
+		if err == nil {
+			cache.Delete(current.PublicID)
+		}
+		return err
+	}
+	handle.DeleteFunc = func(ctx context.Context, current domain.User) error {
+		err := good.Delete(ctx, current)
+		if err == nil {
+			cache.Delete(current.PublicID)
+		}
+		return err
+	}
+	return handle
 }
 
 func sharedWidgetMutants() []mutant {
 	type repo = ports.WidgetRepository
 	suite := func(open func() (one, another repo)) func(*testing.T) {
-		return func(t *testing.T) {
-			conformance.WidgetRepository(t, func(*testing.T) repo { return conformance.SharedWidgets(open()) })
-		}
+		return suiteOn(conformance.WidgetRepository, func() repo { return conformance.SharedWidgets(open()) })
 	}
 	return []mutant{
 		{"SharedUnbroken", nil, suite(func() (repo, repo) {
@@ -77,82 +78,105 @@ func sharedWidgetMutants() []mutant {
 		})},
 		{"SharesNothing", []string{"KeepsEveryField", "CreationOrder", "UniqueName", "RaceForName", "Delete"},
 			suite(func() (repo, repo) { return memory.NewWidgets(), memory.NewWidgets() })},
-		{"CountsItsOwn", []string{"Paging", "Delete", "AddsRaceDeletes"}, suite(func() (repo, repo) {
+		{"CountsOwnWidgets", []string{"Paging", "Delete", "AddsRaceDeletes"}, suite(func() (repo, repo) {
 			store := memory.NewWidgets()
 			return countOwn(store), countOwn(store)
 		})},
 	}
 }
 
-// countOwn returns a handle that counts the widgets which it adds and deletes.
-func countOwn(store *memory.Widgets) ports.WidgetRepository {
-	var mu sync.Mutex
-	count := 0
-	counting := func(n int, err error) error {
-		mu.Lock()
-		defer mu.Unlock()
+// countOwn returns a handle that counts only the widgets that it added and deleted
+// itself.
+func countOwn(good ports.WidgetRepository) ports.WidgetRepository {
+	var count atomic.Int64
+	counting := func(n int64, err error) error {
 		if err == nil {
-			count += n
+			count.Add(n)
 		}
 		return err
 	}
-	return &fakes.WidgetRepositoryMock{
-		AddFunc: func(ctx context.Context, w domain.Widget) error { return counting(1, store.Add(ctx, w)) },
-		DeleteFunc: func(ctx context.Context, name domain.WidgetName) error {
-			return counting(-1, store.Delete(ctx, name))
-		},
-		ByNameFunc: store.ByName,
-		UpdateFunc: store.Update,
-		ListFunc: func(ctx context.Context, request domain.PageRequest) (domain.Page, error) {
-			page, err := store.List(ctx, request)
-			mu.Lock()
-			defer mu.Unlock()
-			page.TotalItems = count
-			return page, err
-		},
+	handle := mockWidgets(good)
+	handle.AddFunc = func(ctx context.Context, w domain.Widget) error { return counting(1, good.Add(ctx, w)) }
+	handle.DeleteFunc = func(ctx context.Context, name domain.WidgetName, condition domain.Condition) (domain.Widget, error) {
+		w, err := good.Delete(ctx, name, condition)
+		return w, counting(-1, err)
 	}
+	handle.ListFunc = func(ctx context.Context, request domain.PageRequest) (widgetPage, error) {
+		page, err := good.List(ctx, request)
+		page.TotalItems = int(count.Load())
+		return page, err
+	}
+	return handle
 }
 
 func sharedBlacklistMutants() []mutant {
 	type repo = ports.TokenBlacklist
-	suite := func(open func() (one, another repo)) func(*testing.T) {
-		return func(t *testing.T) {
-			conformance.TokenBlacklist(t, func(*testing.T) repo { return conformance.SharedBlacklist(open()) })
-		}
+	suite := func(open func(clock ports.Clock) (one, another repo)) func(*testing.T) {
+		return clockedBlacklist(func(clock ports.Clock) repo { return conformance.SharedBlacklist(open(clock)) })
 	}
 	return []mutant{
-		{"SharedUnbroken", nil, suite(func() (repo, repo) {
-			store := memory.NewBlacklist()
+		{"SharedUnbroken", nil, suite(func(clock ports.Clock) (repo, repo) {
+			store := memory.NewBlacklistWithClock(clock)
 			return store, store
 		})},
-		{"SharesNothing", []string{"Contains", "ConcurrentAdds"},
-			suite(func() (repo, repo) { return memory.NewBlacklist(), memory.NewBlacklist() })},
-		{"RemembersWhoIsGood", []string{"Contains"}, suite(func() (repo, repo) {
-			store := memory.NewBlacklist()
-			return rememberGood(store), rememberGood(store)
+		{"SharesNothing", []string{"Check", "ConcurrentAdds", "EndTokens", "ConcurrentEndTokens"},
+			suite(func(clock ports.Clock) (repo, repo) {
+				return memory.NewBlacklistWithClock(clock), memory.NewBlacklistWithClock(clock)
+			})},
+		{"CachesCutOffs", []string{"EndTokens", "EndTokensAgain"}, suite(func(clock ports.Clock) (repo, repo) {
+			store := memory.NewBlacklistWithClock(clock)
+			return cacheCutOffs(store), cacheCutOffs(store)
+		})},
+		{"CachesValidTokens", []string{"Check"}, suite(func(clock ports.Clock) (repo, repo) {
+			store := memory.NewBlacklistWithClock(clock)
+			return cacheValid(store), cacheValid(store)
 		})},
 	}
 }
 
-// rememberGood returns a handle that asks for a token until it adds it, or was
-// told that the token is not blacklisted.
-func rememberGood(store *memory.Blacklist) ports.TokenBlacklist {
-	var good sync.Map
-	return &fakes.TokenBlacklistMock{
-		AddFunc: func(ctx context.Context, token domain.BlacklistedToken) error {
-			good.Delete(token.ID)
-			return store.Add(ctx, token)
-		},
-		ContainsFunc: func(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
-			if _, ok := good.Load(token.ID); ok && ctx.Err() == nil {
-				return false, nil
-			}
-			found, err := store.Contains(ctx, token)
-			if !found && err == nil {
-				good.Store(token.ID, true)
-			}
-			return found, err
-		},
-		PurgeFunc: store.Purge,
+// cacheCutOffs returns a handle that caches the values that CutOff returned, until it
+// ends tokens of the account itself or purges.
+func cacheCutOffs(good ports.TokenBlacklist) ports.TokenBlacklist {
+	var cache sync.Map
+	handle := mockBlacklist(good)
+	handle.EndTokensFunc = func(ctx context.Context, c domain.CutOff) error {
+		cache.Delete(c.Subject)
+		return good.EndTokens(ctx, c)
 	}
+	handle.PurgeFunc = func(ctx context.Context, now time.Time) (int, error) {
+		cache.Clear()
+		return good.Purge(ctx, now)
+	}
+	handle.CutOffFunc = func(ctx context.Context, subject domain.UUID) (domain.UUID, error) {
+		if value, ok := cache.Load(subject); ok && ctx.Err() == nil {
+			return value.(domain.UUID), nil
+		}
+		value, err := good.CutOff(ctx, subject)
+		if err == nil {
+			cache.Store(subject, value)
+		}
+		return value, err
+	}
+	return handle
+}
+
+// cacheValid returns a handle that caches the tokens for which Check reported no log-out,
+// until it adds them itself.
+func cacheValid(good ports.TokenBlacklist) ports.TokenBlacklist {
+	var valid sync.Map
+	handle := mockBlacklist(good)
+	handle.AddFunc = func(ctx context.Context, token domain.BlacklistedToken) error {
+		valid.Delete(token.ID)
+		return good.Add(ctx, token)
+	}
+	handle.CheckFunc = func(ctx context.Context, claims domain.Claims) (domain.Revocation, error) {
+		revocation, err := good.Check(ctx, claims)
+		if _, ok := valid.Load(claims.ID); ok {
+			revocation.LoggedOut = false
+		} else if err == nil && !revocation.LoggedOut {
+			valid.Store(claims.ID, true)
+		}
+		return revocation, err
+	}
+	return handle
 }

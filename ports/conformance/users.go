@@ -10,16 +10,14 @@ import (
 
 	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/ports"
+	"github.com/widgetd/widgetd/ports/conformance/sample"
 )
 
-// UserRepository tests that the stores which open returns keep the promises of
-// [ports.UserRepository]. Every call of open returns a fresh, empty store and
-// registers what cleans it up with t.Cleanup.
+// UserRepository tests an implementation of [ports.UserRepository]. Each call of open
+// must return the repository of a new, empty store. Open must register the release of
+// everything with t.Cleanup.
 func UserRepository(t *testing.T, open func(t *testing.T) ports.UserRepository) {
-	for _, promise := range []struct {
-		name string
-		test func(users)
-	}{
+	run(t, func(t *testing.T) users { return users{t, open(t)} }, []promise[users]{
 		{"Empty", users.empty},
 		{"KeepsEveryField", users.keepsEveryField},
 		{"EmailCase", users.emailCase},
@@ -29,19 +27,40 @@ func UserRepository(t *testing.T, open func(t *testing.T) ports.UserRepository) 
 		{"RaceForEmail", users.raceForEmail},
 		{"RaceForPublicID", users.raceForPublicID},
 		{"ConcurrentAdds", users.concurrentAdds},
-		{"SetCredentials", users.setCredentials},
-		{"SetCredentialsUnchanged", users.setCredentialsUnchanged},
-		{"SetCredentialsOfNobody", users.setCredentialsOfNobody},
-		{"SetCredentialsCompares", users.setCredentialsCompares},
-		{"RaceToSetCredentials", users.raceToSetCredentials},
+		{"RegistrationOrder", users.registrationOrder},
+		{"RegistrationOrderOfMany", users.registrationOrderOfMany},
+		{"Paging", users.paging},
+		{"CallerOwnsItems", users.callerOwnsItems},
+		{"Update", users.update},
+		{"UpdateUnchanged", users.updateUnchanged},
+		{"UpdateCompares", users.updateCompares},
+		{"RaceToUpdate", users.raceToUpdate},
+		{"Delete", users.delete},
+		{"DeleteCompares", users.deleteCompares},
+		{"AddAfterDelete", users.addAfterDelete},
+		{"RaceToDelete", users.raceToDelete},
+		{"UpdatesRaceDeletes", users.updatesRaceDeletes},
+		{"AddsRaceDelete", users.addsRaceDelete},
+		{"AddAll", users.addAll},
+		{"AddAllDuplicates", users.addAllDuplicates},
+		{"AddAllOfMany", users.addAllOfMany},
+		{"RaceOfBatches", users.raceOfBatches},
+		{"Slice", users.slice},
+		{"SliceBetweenWrites", users.sliceBetweenWrites},
+		{"Departed", users.departed},
+		{"DepartedOfMany", users.departedOfMany},
 		{"HasAdmin", users.hasAdmin},
+		{"LastAdministrator", users.lastAdministrator},
+		{"OtherAccountsAreNoAdministrators", users.otherAccountsAreNoAdministrators},
+		{"RaceForLastAdministrator", users.raceForLastAdministrator},
 		{"EndedContext", users.endedContext},
 		{"ContextEndsDuringAdd", users.contextEndsDuringAdd},
 		{"ContextEndsDuringRead", users.contextEndsDuringRead},
-		{"ContextEndsDuringSetCredentials", users.contextEndsDuringSetCredentials},
-	} {
-		t.Run(promise.name, func(t *testing.T) { promise.test(users{t, open(t)}) })
-	}
+		{"ContextEndsDuringUpdate", users.contextEndsDuringUpdate},
+		{"ContextEndsDuringDelete", users.contextEndsDuringDelete},
+		{"ContextEndsDuringAddAll", users.contextEndsDuringAddAll},
+		{"ContextEndsDuringSettle", users.contextEndsDuringSettle},
+	})
 }
 
 // users is a test of one store.
@@ -51,62 +70,72 @@ type users struct {
 }
 
 func (t users) empty() {
-	t.wantNoID(id(1))
-	t.wantNoEmail(email("ada@example.com"))
+	t.wantNoID(sample.ID(1))
+	t.wantNoEmail(sample.Email("ada@example.com"))
+	t.wantUnknown(sample.User(1))
+	t.wantList()
 	t.wantHasAdmin(false, "in an empty store")
 }
 
 func (t users) keepsEveryField() {
-	plain := user(1, "Ada.Lovelace+tag@Example.com")
-	admin := user(2, "root@example.com")
+	plain := sample.UserWithEmail(1, "Ada.Lovelace+tag@Example.com")
+	admin := sample.UserWithEmail(2, "root@example.com")
 	admin.Admin = true
-	longest := user(3, strings.Repeat("x", domain.MaxEmailBytes-len("@example.com"))+"@example.com")
-	longest.PasswordHash = strings.Repeat("$argon2id$", 400)
-	longestKey := user(4, strings.Repeat("İ", 120)+"@example.com") // in lower case longer than MaxEmailBytes
-	newest := user(5, "newest@example.com")
+	longest := sample.UserWithEmail(3, strings.Repeat("x", domain.MaxEmailBytes-len("@example.com"))+"@example.com")
+	longest.PasswordHash = domain.NewPasswordHash(strings.Repeat("$argon2id$", 400))
+	longestKey := sample.UserWithEmail(4, strings.Repeat("Ⱥ", 120)+"@example.com") // its Key is longer than MaxEmailBytes
+	newest := sample.UserWithEmail(5, "newest@example.com")
 	newest.RegisteredOn = time.Date(9999, time.December, 31, 23, 59, 59, 999*int(time.Millisecond), time.UTC)
-	oldest := user(6, "oldest@example.com")
+	oldest := sample.UserWithEmail(6, "oldest@example.com")
 	oldest.RegisteredOn = time.Date(1970, time.January, 1, 0, 0, 0, int(time.Millisecond), time.UTC)
-	extremeID := user(7, "ff@example.com")
+	extremeID := sample.UserWithEmail(7, "ff@example.com")
 	for i := range extremeID.PublicID {
 		extremeID.PublicID[i] = 0xff
 	}
 
-	all := []domain.User{plain, admin, longest, longestKey, newest, oldest, extremeID}
+	disabled := sample.UserWithEmail(8, "disabled@example.com")
+	disabled.Disabled = true
+	disabledAdmin := sample.UserWithEmail(9, "disabled.admin@example.com")
+	disabledAdmin.Admin, disabledAdmin.Disabled = true, true
+
+	all := []domain.User{plain, admin, longest, longestKey, newest, oldest, extremeID, disabled, disabledAdmin}
 	for _, u := range all {
 		t.add(u)
 		t.wantKept(u)
 	}
-	for _, u := range all {
-		t.wantKept(u)
-	}
+	t.wantList(all...)
 }
 
 func (t users) emailCase() {
-	ada := user(1, "Ada@Example.com")
+	ada := sample.UserWithEmail(1, "Ada@Example.com")
 	t.add(ada)
 	for n, other := range []string{"ada@example.com", "ADA@EXAMPLE.COM", "aDA@eXAMPLE.cOM"} {
-		t.wantFoundBy(email(other), ada)
-		t.wantRefused(user(2+n, other))
-		t.wantNoID(id(2 + n))
+		t.wantFoundBy(sample.Email(other), ada)
+		t.wantRefused(sample.UserWithEmail(2+n, other))
+		t.wantNoID(sample.ID(2 + n))
 	}
 	t.wantKept(ada)
-	t.wantNoEmail(email("ada@example.co"))
-	t.wantNoEmail(email("da@example.com"))
+	t.wantNoEmail(sample.Email("ada@example.co"))
+	t.wantNoEmail(sample.Email("da@example.com"))
 }
 
-// unicodeEmails tells accounts apart by Email.Key and by nothing cleverer.
+// unicodeEmails tests that the store compares emails by Email.Key: by Unicode's simple
+// case folding, not by lower case or by Unicode normalization.
 func (t users) unicodeEmails() {
-	for n, local := range []string{"ÄNNE", "用户", "пользователь", "K" /* Kelvin sign */, "σίγμα", "caf\u00e9"} {
-		u := user(1+n, local+"@example.com")
+	for n, local := range []string{"ÄNNE", "用户", "пользователь", "K" /* Kelvin sign */, "σίγμα", "caf\u00e9", "SAM", "νικος", "victim"} {
+		u := sample.UserWithEmail(1+n, local+"@example.com")
 		t.add(u)
 		t.wantKept(u)
 	}
-	for n, same := range []string{"änne", "Änne", "ПОЛЬЗОВАТЕЛЬ", "k", "ΣΊΓΜΑ", "CAF\u00c9"} {
-		t.wantRefused(user(101+n, same+"@example.com"))
+	for n, same := range []string{"änne", "Änne", "ПОЛЬЗОВАТЕЛЬ", "k", "ΣΊΓΜΑ", "CAF\u00c9", "ςίγμα", "ſam", "sam", "ΝΙΚΟΣ", "νικοσ", "VICTIM"} {
+		u := sample.UserWithEmail(101+n, same+"@example.com")
+		t.wantRefused(u)
+		if _, err := t.store.ByEmail(t.Context(), u.Email); err != nil {
+			t.Errorf("ByEmail(%s) failed: %v", u.Email, err)
+		}
 	}
-	for n, other := range []string{"aenne", "anne", "用戶", "ςίγμα", "cafe\u0301", "cafe"} {
-		u := user(201+n, other+"@example.com")
+	for n, other := range []string{"aenne", "anne", "用戶", "cafe\u0301", "cafe", "vİctim", "vıctim"} {
+		u := sample.UserWithEmail(201+n, other+"@example.com")
 		t.wantNoEmail(u.Email)
 		t.add(u)
 		t.wantKept(u)
@@ -114,29 +143,29 @@ func (t users) unicodeEmails() {
 }
 
 func (t users) uniqueEmail() {
-	ada := user(1, "ada@example.com")
+	ada := sample.UserWithEmail(1, "ada@example.com")
 	t.add(ada)
-	second := user(2, "ada@example.com")
+	second := sample.UserWithEmail(2, "ada@example.com")
 	second.Admin = true
 	t.wantRefused(second)
 	t.wantNoID(second.PublicID)
 	t.wantKept(ada)
 
-	// A refused account leaves nothing behind that would be in the way.
-	second.Email = email("second@example.com")
+	// The id of the refused account is still free.
+	second.Email = sample.Email("second@example.com")
 	t.add(second)
 	t.wantKept(second)
 }
 
 func (t users) uniquePublicID() {
-	ada := user(1, "ada@example.com")
+	ada := sample.UserWithEmail(1, "ada@example.com")
 	t.add(ada)
-	second := user(1, "second@example.com")
+	second := sample.UserWithEmail(1, "second@example.com")
 	t.wantRefused(second)
 	t.wantNoEmail(second.Email)
 	t.wantKept(ada)
 
-	second.PublicID = id(2)
+	second.PublicID = sample.ID(2)
 	t.add(second)
 	t.wantKept(second)
 	t.wantRefused(ada)
@@ -147,19 +176,12 @@ func (t users) raceForEmail() {
 	for round := range rounds {
 		candidates := make([]domain.User, contenders)
 		for i := range candidates {
-			candidates[i] = user(100*round+i+1, fmt.Sprintf("round%d@example.com", round))
+			candidates[i] = sample.UserWithEmail(100*round+i+1, fmt.Sprintf("round%d@example.com", round))
 			if i%2 == 1 {
-				candidates[i].Email = email(fmt.Sprintf("ROUND%d@example.com", round))
+				candidates[i].Email = sample.Email(fmt.Sprintf("ROUND%d@example.com", round))
 			}
 		}
-		errs := race(contenders, func(i int) error { return t.store.Add(t.Context(), candidates[i]) })
-		won := winner(t.T, "Add of one email", errs, domain.AlreadyExists)
-		t.wantKept(candidates[won])
-		for i, u := range candidates {
-			if i != won {
-				t.wantNoID(u.PublicID)
-			}
-		}
+		t.raceToAdd("email", candidates, func(loser domain.User) { t.wantNoID(loser.PublicID) })
 	}
 }
 
@@ -167,15 +189,22 @@ func (t users) raceForPublicID() {
 	for round := range rounds {
 		candidates := make([]domain.User, contenders)
 		for i := range candidates {
-			candidates[i] = user(round+1, fmt.Sprintf("round%d-%d@example.com", round, i))
+			candidates[i] = sample.UserWithEmail(round+1, fmt.Sprintf("round%d-%d@example.com", round, i))
 		}
-		errs := race(contenders, func(i int) error { return t.store.Add(t.Context(), candidates[i]) })
-		won := winner(t.T, "Add of one PublicID", errs, domain.AlreadyExists)
-		t.wantKept(candidates[won])
-		for i, u := range candidates {
-			if i != won {
-				t.wantNoEmail(u.Email)
-			}
+		t.raceToAdd("PublicID", candidates, func(loser domain.User) { t.wantNoEmail(loser.Email) })
+	}
+}
+
+// raceToAdd adds accounts with the same key at the same moment. It wants exactly
+// one to be stored, and calls wantAbsent with every other.
+func (t users) raceToAdd(key string, candidates []domain.User, wantAbsent func(loser domain.User)) {
+	t.Helper()
+	errs := race(len(candidates), func(i int) error { return t.store.Add(t.Context(), candidates[i]) })
+	won := winner(t.T, "Add with the same "+key, errs, domain.AlreadyExists)
+	t.wantKept(candidates[won])
+	for i, u := range candidates {
+		if i != won {
+			wantAbsent(u)
 		}
 	}
 }
@@ -183,211 +212,203 @@ func (t users) raceForPublicID() {
 func (t users) concurrentAdds() {
 	all := make([]domain.User, contenders)
 	for i := range all {
-		all[i] = user(i+1, fmt.Sprintf("user%d@example.com", i))
+		all[i] = sample.UserWithEmail(i+1, fmt.Sprintf("user%d@example.com", i))
 	}
 	wantNoErrors(t.T, "Add of an account of its own", race(contenders, func(i int) error {
 		if err := t.store.Add(t.Context(), all[i]); err != nil {
 			return err
 		}
-		_, err := t.store.ByEmail(t.Context(), all[i].Email) // seen as soon as it is added
+		_, err := t.store.ByEmail(t.Context(), all[i].Email) // at once after Add
 		return err
 	}))
-	for _, u := range all {
-		t.wantKept(u)
-	}
+	t.wantListInAnyOrder(all)
 }
 
-func (t users) setCredentials() {
-	ada, bob := user(1, "Ada@example.com"), user(2, "bob@example.com")
-	t.add(ada)
-	t.add(bob)
-
-	// Only the hash and the flag are taken from the argument.
-	change := user(1, "mallory@example.com")
-	change.PasswordHash = strings.Repeat("$argon2id$", 400)
-	change.Admin = true
-	change.RegisteredOn = ada.RegisteredOn.Add(time.Hour)
-	t.set(change, ada.PasswordHash)
-	want := ada
-	want.PasswordHash, want.Admin = change.PasswordHash, true
-	t.wantKept(want)
-	t.wantNoEmail(change.Email)
-	t.wantKept(bob)
-
-	// The change is what the next one must know.
-	next := want
-	next.PasswordHash = "next"
-	t.wantNotSet(next, ada.PasswordHash)
-	t.set(next, want.PasswordHash)
-	t.wantKept(next)
-	t.wantKept(bob)
-}
-
-// setCredentialsUnchanged sets what is there already, which is no error.
-func (t users) setCredentialsUnchanged() {
-	ada := user(1, "ada@example.com")
-	t.add(ada)
-	t.set(ada, ada.PasswordHash)
-	t.wantKept(ada)
-	for _, admin := range []bool{true, true, false, false} {
-		ada.Admin = admin
-		t.set(ada, ada.PasswordHash)
-		t.wantKept(ada)
-	}
-}
-
-func (t users) setCredentialsOfNobody() {
-	bob := user(2, "bob@example.com")
-	t.add(bob)
-	nobody := user(1, "ada@example.com")
-	t.wantNotSet(nobody, nobody.PasswordHash)
-	t.wantNotSet(nobody, "")
-	t.wantNoID(nobody.PublicID)
-	t.wantNoEmail(nobody.Email)
-
-	nobody.Email = bob.Email // the id counts, not the email
-	t.wantNotSet(nobody, bob.PasswordHash)
-	t.wantKept(bob)
-}
-
-func (t users) setCredentialsCompares() {
-	ada := user(1, "ada@example.com")
-	t.add(ada)
-	change := ada
-	change.PasswordHash, change.Admin = "changed", true
-	for _, wrong := range []string{"", "wrong", ada.PasswordHash + "x", ada.PasswordHash[1:], strings.ToUpper(ada.PasswordHash), change.PasswordHash} {
-		t.wantNotSet(change, wrong)
-		t.wantKept(ada)
-	}
-}
-
-func (t users) raceToSetCredentials() {
-	ada := user(1, "ada@example.com")
-	t.add(ada)
-	for round := range rounds {
-		changes := make([]domain.User, contenders)
-		for i := range changes {
-			changes[i] = ada
-			changes[i].PasswordHash = fmt.Sprintf("hash %d of round %d", i, round)
-			changes[i].Admin = i%2 == 0
+// registrationOrder tests that the order is that of the calls of Add. The order must not
+// depend on ids, on emails or on RegisteredOn.
+func (t users) registrationOrder() {
+	var all []domain.User
+	for i, local := range []string{"m", "Z", "a", "10", "9", "B", "_", "y"} {
+		u := sample.UserWithEmail(1+i*5%8, local+"@example.com")
+		if i > 2 { // the first three have equal times
+			u.RegisteredOn = u.RegisteredOn.Add(-time.Duration(i) * time.Hour)
 		}
-		errs := race(contenders, func(i int) error {
-			return t.store.SetCredentials(t.Context(), changes[i], ada.PasswordHash)
-		})
-		ada = changes[winner(t.T, "SetCredentials from one hash", errs, domain.NotFound)]
-		t.wantKept(ada)
+		t.add(u)
+		all = append(all, u)
+	}
+	t.wantList(all...)
+	t.wantRefused(all[3])
+	t.wantList(all...)
+}
+
+// registrationOrderOfMany adds more than 256 accounts. An order that depends on one byte
+// or on two decimal digits then fails.
+func (t users) registrationOrderOfMany() {
+	if testing.Short() {
+		t.Skip("-short: the test makes 260 writes, one after the other")
+	}
+	var all []domain.User
+	for i := range 260 {
+		u := sample.User(1000 - i)
+		t.add(u)
+		all = append(all, u)
+	}
+	for number := 1; number <= 3; number++ {
+		t.pages().wantPage(number, 100, all)
 	}
 }
 
-func (t users) hasAdmin() {
-	ada, bob := user(1, "ada@example.com"), user(2, "bob@example.com")
-	t.add(ada)
-	t.wantHasAdmin(false, "with an ordinary account")
+func (t users) paging() {
+	var all []domain.User
+	for i := range 11 { // from an empty list to three pages of five
+		t.wantList(all...)
+		u := sample.User(i + 1)
+		t.add(u)
+		all = append(all, u)
+	}
+	t.wantList(all...)
+}
 
-	refused := user(3, "ADA@example.com")
-	refused.Admin = true
-	t.wantRefused(refused)
-	t.wantHasAdmin(false, "after an administrator's account was refused")
-
-	bob.Admin = true
-	t.add(bob)
-	t.wantHasAdmin(true, "after Add of an administrator's account")
-
-	ada.Admin = true
-	t.wantNotSet(ada, "wrong")
-	t.set(ada, ada.PasswordHash)
-	t.set(ada, ada.PasswordHash)
-	bob.Admin = false
-	t.set(bob, bob.PasswordHash)
-	t.wantHasAdmin(true, "with one administrator of two left")
-
-	ada.Admin = false
-	t.set(ada, ada.PasswordHash)
-	t.wantHasAdmin(false, "after the last administrator became none")
-
-	ada.Admin = true
-	t.wantNotSet(ada, "wrong")
-	t.wantHasAdmin(false, "after a promotion that was refused")
-	t.set(ada, ada.PasswordHash)
-	t.wantHasAdmin(true, "after SetCredentials made an administrator")
+func (t users) callerOwnsItems() {
+	all := t.addSeveral(6)
+	page := t.pages().read(1, 5)
+	for i := range page.Items {
+		page.Items[i] = sample.UserWithEmail(100+i, "overwritten@example.com")
+	}
+	_ = append(page.Items, sample.UserWithEmail(200, "appended@example.com"))
+	t.wantList(all...)
 }
 
 func (t users) endedContext() {
-	ada, bob := user(1, "ada@example.com"), user(2, "bob@example.com")
+	ada, bob := sample.UserWithEmail(1, "ada@example.com"), sample.UserWithEmail(2, "bob@example.com")
 	t.add(ada)
 	change := ada
-	change.PasswordHash, change.Admin = "changed", true
+	change.PasswordHash, change.Admin = domain.NewPasswordHash("changed"), true
 	eachEnded(t.T, func(how string, ctx context.Context) {
 		wantKind(t.T, "Add "+how, t.store.Add(ctx, bob), domain.Unavailable)
 		wantKind(t.T, "Add of a taken email "+how, t.store.Add(ctx, ada), domain.Unavailable)
-		wantKind(t.T, "SetCredentials "+how, t.store.SetCredentials(ctx, change, ada.PasswordHash), domain.Unavailable)
-		_, err := t.store.ByPublicID(ctx, ada.PublicID)
-		wantKind(t.T, "ByPublicID "+how, err, domain.Unavailable)
-		_, err = t.store.ByEmail(ctx, ada.Email)
-		wantKind(t.T, "ByEmail "+how, err, domain.Unavailable)
-		_, err = t.store.HasAdmin(ctx)
-		wantKind(t.T, "HasAdmin "+how, err, domain.Unavailable)
+		wantKind(t.T, "Update "+how, t.store.Update(ctx, ada, change), domain.Unavailable)
+		wantKind(t.T, "Update of an unknown account "+how, t.store.Update(ctx, bob, bob), domain.Unavailable)
+		wantKind(t.T, "Delete "+how, t.store.Delete(ctx, ada), domain.Unavailable)
+		wantKind(t.T, "ByPublicID "+how, errorOf(t.store.ByPublicID(ctx, ada.PublicID)), domain.Unavailable)
+		wantKind(t.T, "ByEmail "+how, errorOf(t.store.ByEmail(ctx, ada.Email)), domain.Unavailable)
+		wantKind(t.T, "List "+how, errorOf(t.store.List(ctx, sample.Page(1, 5))), domain.Unavailable)
+		wantKind(t.T, "HasAdmin "+how, errorOf(t.store.HasAdmin(ctx)), domain.Unavailable)
+		wantKind(t.T, "AddAll "+how, errorOf(t.store.AddAll(ctx, []domain.User{bob})), domain.Unavailable)
+		wantKind(t.T, "Slice "+how, errorOf(t.store.Slice(ctx, "", 5)), domain.Unavailable)
+		wantKind(t.T, "Departed "+how, errorOf(t.store.Departed(ctx)), domain.Unavailable)
+		wantKind(t.T, "Settle "+how, t.store.Settle(ctx, ada.PublicID), domain.Unavailable)
 	})
 	t.wantKept(ada)
 	t.wantNoID(bob.PublicID)
 	t.wantNoEmail(bob.Email)
+	t.wantList(ada)
 }
 
-// contextEndsDuringAdd tries again what was Unavailable, for nothing is known
-// about its outcome but that it isn't half of one.
+// contextEndsDuringAdd repeats each Add that returned Unavailable. The account may
+// be stored or not, but never in part.
 func (t users) contextEndsDuringAdd() {
 	all := make([]domain.User, contenders)
 	for i := range all {
-		all[i] = user(i+1, fmt.Sprintf("user%d@example.com", i))
+		all[i] = sample.UserWithEmail(i+1, fmt.Sprintf("user%d@example.com", i))
 	}
 	errs := raceContexts(t.T, "Add", func(ctx context.Context, i int) error { return t.store.Add(ctx, all[i]) })
 	for i, u := range all {
 		if errs[i] != nil {
 			if err := t.store.Add(t.Context(), u); err != nil && !errors.Is(err, domain.AlreadyExists) {
-				t.Errorf("Add, tried again, failed: %v", err)
+				t.Errorf("Add, called again after Unavailable, failed: %v", err)
 			}
 		}
 		t.wantKept(u)
 	}
 }
 
-// contextEndsDuringRead wants the truth or none.
+// contextEndsDuringRead wants each read to return the right result or Unavailable.
 func (t users) contextEndsDuringRead() {
-	ada := user(1, "ada@example.com")
+	ada := sample.UserWithEmail(1, "ada@example.com")
 	ada.Admin = true
 	t.add(ada)
 	raceContexts(t.T, "ByPublicID", func(ctx context.Context, _ int) error {
 		got, err := t.store.ByPublicID(ctx, ada.PublicID)
-		return truth(err, got == ada)
+		return orWrongResult(err, got == ada)
 	})
 	raceContexts(t.T, "ByEmail", func(ctx context.Context, _ int) error {
 		got, err := t.store.ByEmail(ctx, ada.Email)
-		return truth(err, got == ada)
+		return orWrongResult(err, got == ada)
 	})
 	raceContexts(t.T, "HasAdmin", func(ctx context.Context, _ int) error {
 		has, err := t.store.HasAdmin(ctx)
-		return truth(err, has)
+		return orWrongResult(err, has)
+	})
+	first := sample.Page(1, domain.DefaultPageSize)
+	raceContexts(t.T, "List", func(ctx context.Context, _ int) error {
+		page, err := t.store.List(ctx, first)
+		return orWrongResult(err, page.TotalItems == 1 && len(page.Items) == 1 && page.Items[0] == ada)
+	})
+	raceContexts(t.T, "Slice", func(ctx context.Context, _ int) error {
+		slice, err := t.store.Slice(ctx, "", 5)
+		return orWrongResult(err, len(slice.Items) == 1 && slice.Items[0] == ada && slice.Next == "")
+	})
+	deleted := sample.User(2)
+	t.add(deleted)
+	t.remove(deleted)
+	raceContexts(t.T, "Departed", func(ctx context.Context, _ int) error {
+		ids, err := t.store.Departed(ctx)
+		return orWrongResult(err, len(ids) == 1 && ids[0] == deleted.PublicID)
 	})
 }
 
-// contextEndsDuringSetCredentials wants done what succeeded.
-func (t users) contextEndsDuringSetCredentials() {
-	all := make([]domain.User, contenders)
-	for i := range all {
-		all[i] = user(i+1, fmt.Sprintf("user%d@example.com", i))
-		t.add(all[i])
+// contextEndsDuringUpdate wants each call that returned nil to have stored all fields, and
+// every other call all fields or none.
+func (t users) contextEndsDuringUpdate() {
+	all := t.addSeveral(contenders)
+	change := func(u domain.User) domain.User {
+		u.PasswordHash, u.Admin, u.Disabled = domain.NewPasswordHash("changed"), true, true
+		return u
 	}
-	errs := raceContexts(t.T, "SetCredentials", func(ctx context.Context, i int) error {
-		change := all[i]
-		change.PasswordHash = "changed"
-		return t.store.SetCredentials(ctx, change, all[i].PasswordHash)
+	errs := raceContexts(t.T, "Update", func(ctx context.Context, i int) error {
+		return t.store.Update(ctx, all[i], change(all[i]))
 	})
-	for i, u := range all {
-		if errs[i] == nil {
-			u.PasswordHash = "changed"
-			t.wantKept(u)
+	for i, before := range all {
+		after := change(before)
+		switch got, err := t.store.ByPublicID(t.Context(), before.PublicID); {
+		case err != nil:
+			t.Errorf("ByPublicID(%s) after Update failed: %v", before.PublicID, err)
+		case got != after && (errs[i] == nil || got != before):
+			t.Errorf("Update returned %v, and ByPublicID returned\n\t%+v, want\n\t%+v", errs[i], got, after)
 		}
 	}
+}
+
+// contextEndsDuringDelete wants each call that returned nil to have deleted its account,
+// and every other call all of it or nothing: the email is free, and Departed returns the id,
+// if and only if the id is unknown.
+func (t users) contextEndsDuringDelete() {
+	all := t.addSeveral(contenders)
+	errs := raceContexts(t.T, "Delete", func(ctx context.Context, i int) error { return t.store.Delete(ctx, all[i]) })
+	for _, u := range all { // Delete may take effect after it has returned Unavailable, but not after a later write
+		if err := t.store.Update(t.Context(), u, u); err != nil {
+			wantKind(t.T, "Update after Delete", err, domain.NotFound)
+		}
+	}
+	var kept, deleted []domain.User
+	for i, u := range all {
+		if _, err := t.store.ByPublicID(t.Context(), u.PublicID); err == nil {
+			if errs[i] == nil {
+				t.Errorf("Delete succeeded, and ByPublicID found the account")
+			}
+			t.wantKept(u)
+			kept = append(kept, u)
+			continue
+		}
+		t.wantUnknown(u)
+		deleted = append(deleted, u)
+		u.PublicID = sample.ID(1000 + i)
+		t.add(u)
+		kept = append(kept, u)
+	}
+	t.wantDeparted(deleted...)
+	t.wantListInAnyOrder(kept)
 }
 
 func (t users) add(u domain.User) {
@@ -397,18 +418,22 @@ func (t users) add(u domain.User) {
 	}
 }
 
-func (t users) set(u domain.User, currentHash string) {
+// addSeveral adds n accounts, one after the other.
+func (t users) addSeveral(n int) []domain.User {
 	t.Helper()
-	if err := t.store.SetCredentials(t.Context(), u, currentHash); err != nil {
-		t.Fatalf("SetCredentials from the current hash failed: %v", err)
+	all := make([]domain.User, n)
+	for i := range all {
+		all[i] = sample.User(i + 1)
+		t.add(all[i])
 	}
+	return all
 }
 
 func (t users) wantKept(want domain.User) {
 	t.Helper()
 	switch got, err := t.store.ByPublicID(t.Context(), want.PublicID); {
 	case err != nil:
-		t.Fatalf("ByPublicID of %s's id failed: %v", want.Email, err)
+		t.Fatalf("ByPublicID(%s), the account of %s, failed: %v", want.PublicID, want.Email, err)
 	case got != want:
 		t.Fatalf("ByPublicID returned\n\t%+v, want\n\t%+v", got, want)
 	}
@@ -419,7 +444,7 @@ func (t users) wantFoundBy(e domain.Email, want domain.User) {
 	t.Helper()
 	switch got, err := t.store.ByEmail(t.Context(), e); {
 	case err != nil:
-		t.Fatalf("ByEmail(%s), to find the account of %s, failed: %v", e, want.Email, err)
+		t.Fatalf("ByEmail(%s), which must find the account of %s, failed: %v", e, want.Email, err)
 	case got != want:
 		t.Fatalf("ByEmail(%s) returned\n\t%+v, want\n\t%+v", e, got, want)
 	}
@@ -428,13 +453,13 @@ func (t users) wantFoundBy(e domain.Email, want domain.User) {
 func (t users) wantNoID(id domain.UUID) {
 	t.Helper()
 	_, err := t.store.ByPublicID(t.Context(), id)
-	wantKind(t.T, "ByPublicID of an id that no account has", err, domain.NotFound)
+	wantKind(t.T, "ByPublicID of an unknown id", err, domain.NotFound)
 }
 
 func (t users) wantNoEmail(e domain.Email) {
 	t.Helper()
 	_, err := t.store.ByEmail(t.Context(), e)
-	wantKind(t.T, fmt.Sprintf("ByEmail(%s), which no account has,", e), err, domain.NotFound)
+	wantKind(t.T, fmt.Sprintf("ByEmail(%s), an unknown email,", e), err, domain.NotFound)
 }
 
 func (t users) wantRefused(u domain.User) {
@@ -443,11 +468,39 @@ func (t users) wantRefused(u domain.User) {
 	wantKind(t.T, fmt.Sprintf("Add of %s, whose email or id is taken,", u.Email), err, domain.AlreadyExists)
 }
 
-func (t users) wantNotSet(u domain.User, currentHash string) {
+// wantUnknown wants every method to return NotFound for the account, and no method to
+// create it.
+func (t users) wantUnknown(u domain.User) {
 	t.Helper()
-	err := t.store.SetCredentials(t.Context(), u, currentHash)
-	wantKind(t.T, fmt.Sprintf("SetCredentials of %s from the wrong hash %q", u.PublicID, currentHash), err, domain.NotFound)
+	change := u
+	change.PasswordHash, change.Admin = domain.NewPasswordHash("changed"), true
+	t.wantNotChanged(u, u, domain.NotFound)
+	t.wantNotChanged(u, change, domain.NotFound)
+	t.wantNotRemoved(u, domain.NotFound)
+	t.wantNoID(u.PublicID)
+	t.wantNoEmail(u.Email)
 }
+
+// wantList wants exactly these accounts: by id and email, and in this order on the pages
+// of the list.
+func (t users) wantList(want ...domain.User) {
+	t.Helper()
+	for _, u := range want {
+		t.wantKept(u)
+	}
+	t.pages().want(want)
+}
+
+// wantListInAnyOrder is wantList for accounts that were added at the same moment.
+func (t users) wantListInAnyOrder(want []domain.User) {
+	t.Helper()
+	for _, u := range want {
+		t.wantKept(u)
+	}
+	t.pages().wantInAnyOrder(want)
+}
+
+func (t users) pages() pages[domain.User] { return pages[domain.User]{t.T, t.store.List} }
 
 func (t users) wantHasAdmin(want bool, when string) {
 	t.Helper()
@@ -458,10 +511,3 @@ func (t users) wantHasAdmin(want bool, when string) {
 		t.Errorf("HasAdmin %s is %t, want %t", when, got, want)
 	}
 }
-
-// user returns an ordinary account with the n-th id.
-func user(n int, address string) domain.User {
-	return domain.NewUser(id(n), email(address), fmt.Sprintf("hash of user %d", n), false, someTime())
-}
-
-func email(address string) domain.Email { return must(domain.ParseEmail(address)) }

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,17 +14,14 @@ import (
 
 	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/ports"
+	"github.com/widgetd/widgetd/ports/conformance/sample"
 )
 
-// WidgetRepository tests that the stores which open returns keep the promises of
-// [ports.WidgetRepository]. Every call of open returns a fresh, empty store and
-// registers what cleans it up with t.Cleanup. The widgets' owners have no
-// account in the store.
+// WidgetRepository tests an implementation of [ports.WidgetRepository]. Open has the
+// same meaning as for [UserRepository]. The owners of the widgets have no account in
+// the store.
 func WidgetRepository(t *testing.T, open func(t *testing.T) ports.WidgetRepository) {
-	for _, promise := range []struct {
-		name string
-		test func(widgets)
-	}{
+	run(t, func(t *testing.T) widgets { return widgets{t, open(t)} }, []promise[widgets]{
 		{"Empty", widgets.empty},
 		{"KeepsEveryField", widgets.keepsEveryField},
 		{"CreationOrder", widgets.creationOrder},
@@ -33,22 +31,51 @@ func WidgetRepository(t *testing.T, open func(t *testing.T) ports.WidgetReposito
 		{"RaceForName", widgets.raceForName},
 		{"ConcurrentAdds", widgets.concurrentAdds},
 		{"Update", widgets.update},
-		{"UpdateOfNothing", widgets.updateOfNothing},
+		{"UpdateOfOneField", widgets.updateOfOneField},
+		{"UpdateOfUnknownName", widgets.updateOfUnknownName},
 		{"ConcurrentUpdates", widgets.concurrentUpdates},
 		{"Delete", widgets.delete},
-		{"CreatedAgain", widgets.createdAgain},
+		{"AddAfterDelete", widgets.addAfterDelete},
 		{"RaceToDelete", widgets.raceToDelete},
 		{"UpdatesRaceDelete", widgets.updatesRaceDelete},
 		{"AddsRaceDeletes", widgets.addsRaceDeletes},
-		{"ItemsAreTheCallers", widgets.itemsAreTheCallers},
+		{"KeepsVersions", widgets.keepsVersions},
+		{"WritesRaiseTheVersion", widgets.writesRaiseTheVersion},
+		{"UpdateWithCondition", widgets.updateWithCondition},
+		{"DeleteWithCondition", widgets.deleteWithCondition},
+		{"ConditionOfUnknownName", widgets.conditionOfUnknownName},
+		{"RaceToUpdateVersion", widgets.raceToUpdateVersion},
+		{"RaceToDeleteVersion", widgets.raceToDeleteVersion},
+		{"RaceForVersion", widgets.raceForVersion},
+		{"AddAll", widgets.addAll},
+		{"AddAllDuplicates", widgets.addAllDuplicates},
+		{"AddAllOfMany", widgets.addAllOfMany},
+		{"RaceOfBatches", widgets.raceOfBatches},
+		{"SliceByCreation", widgets.sliceByCreation},
+		{"SliceByDeadline", widgets.sliceByDeadline},
+		{"SliceOfEqualDeadlines", widgets.sliceOfEqualDeadlines},
+		{"SliceOfOneOwner", widgets.sliceOfOneOwner},
+		{"SliceWithBounds", widgets.sliceWithBounds},
+		{"SliceWithBoundsInTheWrongOrder", widgets.sliceWithBoundsInTheWrongOrder},
+		{"SliceLimits", widgets.sliceLimits},
+		{"SlicePositions", widgets.slicePositions},
+		{"SliceFollowsDeadlines", widgets.sliceFollowsDeadlines},
+		{"SliceFollowsOwners", widgets.sliceFollowsOwners},
+		{"SliceFollowsDeletes", widgets.sliceFollowsDeletes},
+		{"SliceBetweenWrites", widgets.sliceBetweenWrites},
+		{"SliceDuringWrites", widgets.sliceDuringWrites},
+		{"RemoveOwnerEmail", widgets.removeOwnerEmail},
+		{"RemoveOwnerEmailOfMany", widgets.removeOwnerEmailOfMany},
+		{"RemoveOwnerEmailRacesUpdates", widgets.removeOwnerEmailRacesUpdates},
+		{"CallerOwnsItems", widgets.callerOwnsItems},
 		{"EndedContext", widgets.endedContext},
 		{"ContextEndsDuringAdd", widgets.contextEndsDuringAdd},
 		{"ContextEndsDuringRead", widgets.contextEndsDuringRead},
 		{"ContextEndsDuringUpdate", widgets.contextEndsDuringUpdate},
 		{"ContextEndsDuringDelete", widgets.contextEndsDuringDelete},
-	} {
-		t.Run(promise.name, func(t *testing.T) { promise.test(widgets{t, open(t)}) })
-	}
+		{"ContextEndsDuringAddAll", widgets.contextEndsDuringAddAll},
+		{"ContextEndsDuringRemoveOwnerEmail", widgets.contextEndsDuringRemoveOwnerEmail},
+	})
 }
 
 // widgets is a test of one store.
@@ -59,24 +86,25 @@ type widgets struct {
 
 func (t widgets) empty() {
 	t.wantList()
-	t.wantGone(name("gone"))
+	t.wantSlices()
+	t.wantUnknown(sample.WidgetName("unknown"))
 }
 
 func (t widgets) keepsEveryField() {
-	plain := widget("plain")
-	longest := widget(strings.Repeat("w", domain.MaxWidgetNameBytes))
+	plain := sample.Widget("plain")
+	longest := sample.Widget(strings.Repeat("w", domain.MaxWidgetNameBytes))
 	link := "https://例え.example/пример?q=é&r=%00#§"
-	longest.InfoURL = infoURL(link + strings.Repeat("u", domain.MaxInfoURLBytes-len(link)))
-	longest.Owner = domain.Owner{PublicID: id(math.MaxInt32), Email: email(strings.Repeat("Ä", 121) + "@example.com")}
-	latest := widget("latest")
+	longest.InfoURL = sample.InfoURL(link + strings.Repeat("u", domain.MaxInfoURLBytes-len(link)))
+	longest.Owner = domain.Owner{PublicID: sample.ID(math.MaxInt32), Email: sample.Email(strings.Repeat("Ä", 121) + "@example.com")}
+	latest := sample.Widget("latest")
 	latest.Deadline = domain.RestoreDeadline(time.Date(9999, time.December, 31, 23, 59, 59, 999*int(time.Millisecond), time.UTC))
 	latest.CreatedAt = latest.Deadline.Time()
-	passed := widget("passed")
+	passed := sample.Widget("passed")
 	passed.Deadline = domain.RestoreDeadline(time.Date(2001, time.September, 9, 1, 46, 40, int(time.Millisecond), time.UTC))
 	passed.CreatedAt = passed.Deadline.Time().Add(-time.Hour)
 	all := []domain.Widget{plain, longest, latest, passed}
 	for _, text := range []string{"0", "-", "_", "--", "a", "aa", "a-", "a_", "null", "id"} {
-		all = append(all, widget(text))
+		all = append(all, sample.Widget(text))
 	}
 
 	for _, w := range all {
@@ -86,13 +114,13 @@ func (t widgets) keepsEveryField() {
 	t.wantList(all...)
 }
 
-// creationOrder is the order of the calls of Add, whatever the names and the
-// clock say.
+// creationOrder tests that the order is that of the calls of Add. The order must not
+// depend on names or on CreatedAt.
 func (t widgets) creationOrder() {
 	var all []domain.Widget
 	for i, text := range []string{"m", "z", "a", "10", "9", "b", "_", "y"} {
-		w := widget(text)
-		if i > 2 { // the first have equal times
+		w := sample.Widget(text)
+		if i > 2 { // the first three have equal times
 			w.CreatedAt = w.CreatedAt.Add(-time.Duration(i) * time.Hour)
 		}
 		t.add(w)
@@ -101,27 +129,28 @@ func (t widgets) creationOrder() {
 	t.wantList(all...)
 }
 
-// creationOrderOfMany goes past what one byte or two digits can number.
+// creationOrderOfMany adds more than 256 widgets. An order that depends on one byte or
+// on two decimal digits then fails.
 func (t widgets) creationOrderOfMany() {
 	if testing.Short() {
-		t.Skip("hundreds of writes, one after the other")
+		t.Skip("-short: the test makes 260 writes, one after the other")
 	}
 	var all []domain.Widget
 	for i := range 260 {
-		w := widget(fmt.Sprintf("w%d", 1000-i))
+		w := sample.Widget(fmt.Sprintf("w%d", 1000-i))
 		t.add(w)
 		all = append(all, w)
 	}
 	for number := 1; number <= 3; number++ {
-		t.wantPage(number, 100, len(all), all[(number-1)*100:min(number*100, len(all))])
+		t.pages().wantPage(number, 100, all)
 	}
 }
 
 func (t widgets) paging() {
 	var all []domain.Widget
-	for i := range 11 { // pages of five: none, a part, one, one and a part, two, two and a part
+	for i := range 11 { // from an empty list to three pages of five
 		t.wantList(all...)
-		w := widget(fmt.Sprintf("w%d", i))
+		w := sample.Widget(fmt.Sprintf("w%d", i))
 		t.add(w)
 		all = append(all, w)
 	}
@@ -129,11 +158,11 @@ func (t widgets) paging() {
 }
 
 func (t widgets) uniqueName() {
-	first, other := widget("first"), widget("other")
+	first, other := sample.Widget("first"), sample.Widget("other")
 	t.add(first)
 	t.add(other)
-	again := changed(first)
-	again.Owner = domain.Owner{PublicID: id(9), Email: email("mallory@example.com")}
+	again := changed(first, "again")
+	again.Owner = domain.Owner{PublicID: sample.ID(9), Email: sample.Email("mallory@example.com")}
 	for _, refused := range []domain.Widget{again, first} {
 		t.wantRefused(refused)
 		t.wantList(first, other)
@@ -145,8 +174,7 @@ func (t widgets) raceForName() {
 	for round := range rounds {
 		candidates := make([]domain.Widget, contenders)
 		for i := range candidates {
-			candidates[i] = widget(fmt.Sprintf("round-%d", round))
-			candidates[i].InfoURL = infoURL(fmt.Sprintf("https://example.com/%d", i))
+			candidates[i] = changed(sample.Widget(fmt.Sprintf("round-%d", round)), strconv.Itoa(i))
 		}
 		errs := race(contenders, func(i int) error { return t.store.Add(t.Context(), candidates[i]) })
 		all = append(all, candidates[winner(t.T, "Add of one name", errs, domain.AlreadyExists)])
@@ -155,98 +183,82 @@ func (t widgets) raceForName() {
 }
 
 func (t widgets) concurrentAdds() {
-	all := numbered(contenders)
+	all := sample.Widgets(contenders)
 	wantNoErrors(t.T, "Add of a widget of its own", race(contenders, func(i int) error {
 		if err := t.store.Add(t.Context(), all[i]); err != nil {
 			return err
 		}
-		_, err := t.store.ByName(t.Context(), all[i].Name) // seen as soon as it is added
+		_, err := t.store.ByName(t.Context(), all[i].Name) // at once after Add
 		return err
 	}))
 	t.wantListInAnyOrder(all)
 }
 
 func (t widgets) update() {
-	first, second, third := widget("first"), widget("second"), widget("third")
+	first, second, third := sample.Widget("first"), sample.Widget("second"), sample.Widget("third")
 	for _, w := range []domain.Widget{first, second, third} {
 		t.add(w)
 	}
-	for range 2 { // the second time it changes nothing, which is no error
-		second = changed(second)
-		t.set(second)
-		t.wantList(first, second, third)
-		t.set(second)
+	for _, text := range []string{"once", "once", "twice"} { // the second update changes nothing and must succeed
+		second = t.change(second, changeTo(text))
 		t.wantList(first, second, third)
 	}
-	second.Deadline = domain.RestoreDeadline(time.Date(9999, time.December, 31, 23, 59, 59, 999*int(time.Millisecond), time.UTC))
-	t.set(second)
-	first.InfoURL = infoURL("http://example.com/" + strings.Repeat("u", domain.MaxInfoURLBytes-len("http://example.com/")))
-	t.set(first)
+	latest := domain.RestoreDeadline(time.Date(9999, time.December, 31, 23, 59, 59, 999*int(time.Millisecond), time.UTC))
+	second = t.change(second, domain.WidgetChange{Deadline: &latest})
+	longest := sample.InfoURL("http://example.com/" + strings.Repeat("u", domain.MaxInfoURLBytes-len("http://example.com/")))
+	first = t.change(first, domain.WidgetChange{InfoURL: &longest})
 	t.wantList(first, second, third)
 }
 
-func (t widgets) updateOfNothing() {
-	kept := widget("kept")
+func (t widgets) updateOfUnknownName() {
+	kept := sample.Widget("kept")
 	t.add(kept)
-	t.wantGone(name("nothing"))
+	t.wantUnknown(sample.WidgetName("unknown"))
 	t.wantList(kept)
 }
 
-// concurrentUpdates leaves the link and the deadline of one of the calls.
+// concurrentUpdates wants the calls to take effect one after the other.
 func (t widgets) concurrentUpdates() {
-	first, contended := widget("first"), widget("contended")
+	first, contended := sample.Widget("first"), sample.Widget("contended")
 	t.add(first)
 	t.add(contended)
 	for round := range rounds {
-		updates := make([]domain.Widget, contenders)
-		for i := range updates {
-			updates[i] = contended
-			updates[i].InfoURL = infoURL(fmt.Sprintf("https://example.com/%d/%d", round, i))
-			updates[i].Deadline = domain.RestoreDeadline(someTime().Add(time.Duration(i) * time.Hour))
-		}
-		wantNoErrors(t.T, "Update of one widget", race(contenders, func(i int) error {
-			return t.store.Update(t.Context(), updates[i].Name, updates[i].InfoURL, updates[i].Deadline)
+		writes := make([]widgetWrite, contenders)
+		wantNoErrors(t.T, "Update of one widget", race(contenders, func(i int) (err error) {
+			change := changeTo(fmt.Sprintf("%d/%d", round, i))
+			before, err := t.store.Update(t.Context(), contended.Name, change, domain.Condition{})
+			writes[i] = widgetWrite{before, change}
+			return err
 		}))
-		got, err := t.store.ByName(t.Context(), contended.Name)
-		if err != nil {
-			t.Fatalf("ByName after simultaneous updates failed: %v", err)
-		}
-		if !slices.Contains(updates, got) {
-			t.Fatalf("simultaneous updates left\n\t%s, which is not what any of them wrote", show(got))
-		}
-		t.wantList(first, got)
+		contended = t.wantOneAfterTheOther(contended, writes)
+		t.wantList(first, contended)
 	}
 }
 
 func (t widgets) delete() {
-	all := numbered(8)
+	all := sample.Widgets(8)
 	for _, w := range all {
 		t.add(w)
 	}
-	for _, i := range []int{7, 0, 3, 0, 0, 1, 1, 0} { // the last, the first, from the middle … the only one
-		gone := all[i]
+	for _, i := range []int{7, 0, 3, 0, 0, 1, 1, 0} { // the last, the first, one from the middle, and so on
+		deleted := all[i]
 		all = slices.Delete(all, i, i+1)
-		if err := t.store.Delete(t.Context(), gone.Name); err != nil {
-			t.Fatalf("Delete(%s) failed: %v", gone.Name, err)
-		}
-		t.wantGone(gone.Name)
+		t.remove(deleted)
+		t.wantUnknown(deleted.Name)
 		t.wantList(all...)
 	}
 }
 
-func (t widgets) createdAgain() {
-	first, second, third := widget("first"), widget("second"), widget("third")
+func (t widgets) addAfterDelete() {
+	first, second, third := sample.Widget("first"), sample.Widget("second"), sample.Widget("third")
 	for _, w := range []domain.Widget{first, second, third} {
 		t.add(w)
 	}
-	for _, name := range []domain.WidgetName{first.Name, third.Name} {
-		if err := t.store.Delete(t.Context(), name); err != nil {
-			t.Fatalf("Delete(%s) failed: %v", name, err)
-		}
-	}
-	again := changed(first)
+	t.remove(first)
+	t.remove(third)
+	again := changed(first, "again")
 	again.CreatedAt = again.CreatedAt.Add(-time.Hour)
-	again.Owner = domain.Owner{PublicID: id(9), Email: email("bob@example.com")}
+	again.Owner = domain.Owner{PublicID: sample.ID(9), Email: sample.Email("bob@example.com")}
 	t.add(again)
 	t.wantList(second, again)
 	t.add(third)
@@ -256,148 +268,186 @@ func (t widgets) createdAgain() {
 }
 
 func (t widgets) raceToDelete() {
-	kept := widget("kept")
+	kept := sample.Widget("kept")
 	t.add(kept)
 	for range rounds {
-		contended := widget("contended")
+		contended := sample.Widget("contended")
 		t.add(contended)
-		errs := race(contenders, func(int) error { return t.store.Delete(t.Context(), contended.Name) })
-		winner(t.T, "Delete of one widget", errs, domain.NotFound)
-		t.wantGone(contended.Name)
+		deleted := make([]domain.Widget, contenders)
+		errs := race(contenders, func(i int) (err error) {
+			deleted[i], err = t.store.Delete(t.Context(), contended.Name, domain.Condition{})
+			return err
+		})
+		won := winner(t.T, "Delete of one widget", errs, domain.NotFound)
+		t.wantBefore("Delete", deleted[won], contended)
+		t.wantUnknown(contended.Name)
 		t.wantList(kept)
 	}
 }
 
-// updatesRaceDelete must not bring the deleted widget back.
+// updatesRaceDelete wants no update to restore the deleted widget, and the calls to take
+// effect one after the other, the successful Delete last.
 func (t widgets) updatesRaceDelete() {
-	kept := widget("kept")
+	kept := sample.Widget("kept")
 	t.add(kept)
 	for range rounds {
-		contended := widget("contended")
+		contended := sample.Widget("contended")
 		t.add(contended)
-		update := changed(contended)
-		errs := race(contenders, func(i int) error {
+		writes := make([]widgetWrite, contenders)
+		errs := race(contenders, func(i int) (err error) {
 			if i%2 == 0 {
-				return t.store.Delete(t.Context(), contended.Name)
+				writes[i].before, err = t.store.Delete(t.Context(), contended.Name, domain.Condition{})
+				return err
 			}
-			return t.store.Update(t.Context(), update.Name, update.InfoURL, update.Deadline)
+			writes[i].change = changeTo(strconv.Itoa(i))
+			writes[i].before, err = t.store.Update(t.Context(), contended.Name, writes[i].change, domain.Condition{})
+			return err
 		})
 		var deletes []error
+		var updates []widgetWrite
 		for i, err := range errs {
-			if i%2 == 0 {
+			switch {
+			case i%2 == 0:
 				deletes = append(deletes, err)
-			} else if err != nil {
+			case err == nil:
+				updates = append(updates, writes[i])
+			default:
 				wantKind(t.T, "Update of a widget that is being deleted", err, domain.NotFound)
 			}
 		}
-		winner(t.T, "Delete of one widget", deletes, domain.NotFound)
-		t.wantGone(contended.Name)
+		last := t.wantOneAfterTheOther(contended, updates)
+		won := winner(t.T, "Delete of one widget", deletes, domain.NotFound)
+		t.wantBefore("Delete", writes[2*won].before, last)
+		t.wantUnknown(contended.Name)
 		t.wantList(kept)
 	}
 }
 
-// addsRaceDeletes is about the count, which every one of them changes.
+// addsRaceDeletes tests TotalItems, which every Add and Delete changes.
 func (t widgets) addsRaceDeletes() {
-	old := numbered(contenders / 2)
+	old := sample.Widgets(contenders / 2)
 	wantNoErrors(t.T, "Add", race(len(old), func(i int) error { return t.store.Add(t.Context(), old[i]) }))
 	var fresh []domain.Widget
 	for i := range old {
-		fresh = append(fresh, widget(fmt.Sprintf("fresh-%d", i)))
+		fresh = append(fresh, sample.Widget(fmt.Sprintf("fresh-%d", i)))
 	}
 	wantNoErrors(t.T, "Add or Delete of a widget of its own", race(contenders, func(i int) error {
 		if i%2 == 0 {
-			return t.store.Delete(t.Context(), old[i/2].Name)
+			return errorOf(t.store.Delete(t.Context(), old[i/2].Name, domain.Condition{}))
 		}
 		return t.store.Add(t.Context(), fresh[i/2])
 	}))
 	t.wantListInAnyOrder(fresh)
 }
 
-func (t widgets) itemsAreTheCallers() {
-	all := numbered(6)
+func (t widgets) callerOwnsItems() {
+	all := sample.Widgets(6)
 	for _, w := range all {
 		t.add(w)
 	}
-	page := t.list("1", "5")
+	page := t.pages().read(1, 5)
 	for i := range page.Items {
-		page.Items[i] = widget("scribble")
+		page.Items[i] = sample.Widget("overwritten")
 	}
-	_ = append(page.Items, widget("scribble"))
+	_ = append(page.Items, sample.Widget("appended"))
+	for _, query := range orders(domain.UUID{}) {
+		slice := t.slicesOf(query).read("", 5)
+		for i := range slice.Items {
+			slice.Items[i] = sample.Widget("overwritten")
+		}
+		_ = append(slice.Items, sample.Widget("appended"))
+	}
 	t.wantList(all...)
+	t.wantSlices(all...)
 }
 
 func (t widgets) endedContext() {
-	kept, fresh := widget("kept"), widget("fresh")
+	kept, fresh := sample.Widget("kept"), sample.Widget("fresh")
 	t.add(kept)
 	eachEnded(t.T, func(how string, ctx context.Context) {
 		wantKind(t.T, "Add "+how, t.store.Add(ctx, fresh), domain.Unavailable)
 		wantKind(t.T, "Add of a taken name "+how, t.store.Add(ctx, kept), domain.Unavailable)
-		change := changed(kept)
-		wantKind(t.T, "Update "+how, t.store.Update(ctx, kept.Name, change.InfoURL, change.Deadline), domain.Unavailable)
-		wantKind(t.T, "Delete "+how, t.store.Delete(ctx, kept.Name), domain.Unavailable)
-		_, err := t.store.ByName(ctx, kept.Name)
-		wantKind(t.T, "ByName "+how, err, domain.Unavailable)
-		_, err = t.store.List(ctx, must(domain.ParsePageRequest("1", "5")))
-		wantKind(t.T, "List "+how, err, domain.Unavailable)
+		wantKind(t.T, "Update "+how, errorOf(t.store.Update(ctx, kept.Name, changeTo("changed"), domain.Condition{})), domain.Unavailable)
+		wantKind(t.T, "Delete "+how, errorOf(t.store.Delete(ctx, kept.Name, domain.Condition{})), domain.Unavailable)
+		wantKind(t.T, "AddAll "+how, errorOf(t.store.AddAll(ctx, []domain.Widget{fresh})), domain.Unavailable)
+		wantKind(t.T, "RemoveOwnerEmail "+how, t.store.RemoveOwnerEmail(ctx, kept.Owner.PublicID), domain.Unavailable)
+		wantKind(t.T, "ByName "+how, errorOf(t.store.ByName(ctx, kept.Name)), domain.Unavailable)
+		wantKind(t.T, "List "+how, errorOf(t.store.List(ctx, sample.Page(1, 5))), domain.Unavailable)
+		for _, query := range orders(kept.Owner.PublicID) {
+			wantKind(t.T, "Slice "+how, errorOf(t.store.Slice(ctx, query, "", 5)), domain.Unavailable)
+		}
 	})
-	t.wantGone(fresh.Name)
+	t.wantUnknown(fresh.Name)
 	t.wantList(kept)
 }
 
-// contextEndsDuringAdd tries again what was Unavailable, for nothing is known
-// about its outcome but that it isn't half of one.
+// contextEndsDuringAdd repeats each Add that returned Unavailable. The widget may
+// be stored or not, but never in part.
 func (t widgets) contextEndsDuringAdd() {
-	all := numbered(contenders)
+	all := sample.Widgets(contenders)
 	errs := raceContexts(t.T, "Add", func(ctx context.Context, i int) error { return t.store.Add(ctx, all[i]) })
 	for i, w := range all {
 		if errs[i] != nil {
 			if err := t.store.Add(t.Context(), w); err != nil && !errors.Is(err, domain.AlreadyExists) {
-				t.Errorf("Add, tried again, failed: %v", err)
+				t.Errorf("Add, called again after Unavailable, failed: %v", err)
 			}
 		}
 	}
 	t.wantListInAnyOrder(all)
 }
 
-// contextEndsDuringRead wants the truth or none.
+// contextEndsDuringRead wants each read to return the right result or Unavailable.
 func (t widgets) contextEndsDuringRead() {
-	w := widget("gear")
+	w := sample.Widget("gear")
 	t.add(w)
-	first := must(domain.ParsePageRequest(domain.DefaultPage, domain.DefaultPerPage))
+	first := sample.Page(1, domain.DefaultPageSize)
 	raceContexts(t.T, "ByName", func(ctx context.Context, _ int) error {
 		got, err := t.store.ByName(ctx, w.Name)
-		return truth(err, got == w)
+		return orWrongResult(err, got == w)
 	})
 	raceContexts(t.T, "List", func(ctx context.Context, _ int) error {
 		page, err := t.store.List(ctx, first)
-		return truth(err, page.TotalItems == 1 && len(page.Items) == 1 && page.Items[0] == w)
+		return orWrongResult(err, page.TotalItems == 1 && len(page.Items) == 1 && page.Items[0] == w)
 	})
+	for _, query := range []domain.WidgetQuery{{Sort: domain.ByCreation}, {Sort: domain.ByDeadline, Owner: w.Owner.PublicID}} {
+		raceContexts(t.T, "Slice", func(ctx context.Context, _ int) error {
+			slice, err := t.store.Slice(ctx, query, "", 5)
+			return orWrongResult(err, len(slice.Items) == 1 && slice.Items[0] == w && slice.Next == "")
+		})
+	}
 }
 
-// contextEndsDuringUpdate wants done what succeeded.
+// contextEndsDuringUpdate wants each call that returned nil to have stored all
+// fields, and every other call all fields or none.
 func (t widgets) contextEndsDuringUpdate() {
-	all := numbered(contenders)
+	all := sample.Widgets(contenders)
 	for _, w := range all {
 		t.add(w)
 	}
-	link := infoURL("https://example.com/changed")
 	errs := raceContexts(t.T, "Update", func(ctx context.Context, i int) error {
-		return t.store.Update(ctx, all[i].Name, link, all[i].Deadline)
+		return errorOf(t.store.Update(ctx, all[i].Name, changeTo("changed"), domain.Condition{}))
 	})
-	for i, w := range all {
-		if got, err := t.store.ByName(t.Context(), w.Name); errs[i] == nil && (err != nil || got.InfoURL != link) {
-			t.Errorf("Update succeeded, but ByName says %v, %v", got.InfoURL, err)
+	for i, before := range all {
+		after := changed(before, "changed")
+		switch got, err := t.store.ByName(t.Context(), before.Name); {
+		case err != nil:
+			t.Errorf("ByName(%s) after Update failed: %v", before.Name, err)
+		case got != after && (errs[i] == nil || got != before):
+			t.Errorf("Update returned %v, and ByName returned\n\t%s, want\n\t%s", errs[i], show(got), show(after))
 		}
 	}
 }
 
-// contextEndsDuringDelete wants done what succeeded.
+// contextEndsDuringDelete wants each call that returned nil to have deleted its
+// widget.
 func (t widgets) contextEndsDuringDelete() {
-	all := numbered(contenders)
+	all := sample.Widgets(contenders)
 	for _, w := range all {
 		t.add(w)
 	}
-	errs := raceContexts(t.T, "Delete", func(ctx context.Context, i int) error { return t.store.Delete(ctx, all[i].Name) })
+	errs := raceContexts(t.T, "Delete", func(ctx context.Context, i int) error {
+		return errorOf(t.store.Delete(ctx, all[i].Name, domain.Condition{}))
+	})
 	for i, w := range all {
 		if errs[i] == nil {
 			_, err := t.store.ByName(t.Context(), w.Name)
@@ -413,11 +463,50 @@ func (t widgets) add(w domain.Widget) {
 	}
 }
 
-func (t widgets) set(w domain.Widget) {
+// change updates the widget w and wants Update to return it as it was before. It returns
+// the widget as it is then.
+func (t widgets) change(w domain.Widget, change domain.WidgetChange) domain.Widget {
 	t.Helper()
-	if err := t.store.Update(t.Context(), w.Name, w.InfoURL, w.Deadline); err != nil {
-		t.Fatalf("Update(%s) failed: %v", w.Name, err)
+	return t.changeIf(w, change, domain.Condition{})
+}
+
+func (t widgets) remove(w domain.Widget) {
+	t.Helper()
+	deleted, err := t.store.Delete(t.Context(), w.Name, domain.Condition{})
+	if err != nil {
+		t.Fatalf("Delete(%s) failed: %v", w.Name, err)
 	}
+	t.wantBefore("Delete", deleted, w)
+}
+
+// wantBefore compares the widget that a write returned with the widget as it was before.
+func (t widgets) wantBefore(method string, got, want domain.Widget) {
+	t.Helper()
+	if got != want {
+		t.Fatalf("%s returned\n\t%s, want the widget as it was before:\n\t%s", method, show(got), show(want))
+	}
+}
+
+// widgetWrite is a successful call of Update.
+type widgetWrite struct {
+	before domain.Widget // the result
+	change domain.WidgetChange
+}
+
+// wantOneAfterTheOther wants simultaneous updates of w to have taken effect one after the
+// other, in the order of the versions that they returned. It returns the widget after the
+// last one.
+func (t widgets) wantOneAfterTheOther(w domain.Widget, writes []widgetWrite) domain.Widget {
+	t.Helper()
+	slices.SortStableFunc(writes, func(a, b widgetWrite) int { return cmp.Compare(a.before.Version, b.before.Version) })
+	for i, write := range writes {
+		if write.before != w {
+			t.Fatalf("of simultaneous updates, number %d in the order of versions returned\n\t%s, want the widget after the one before:\n\t%s",
+				i, show(write.before), show(w))
+		}
+		w = w.Changed(write.change)
+	}
+	return w
 }
 
 func (t widgets) wantRefused(w domain.Widget) {
@@ -435,112 +524,39 @@ func (t widgets) wantKept(want domain.Widget) {
 	}
 }
 
-// wantGone wants no widget to have the name, in the view of every method, nor
-// any of them to make one.
-func (t widgets) wantGone(name domain.WidgetName) {
+// wantUnknown wants every method to return NotFound for the name, and no method
+// to create a widget with it.
+func (t widgets) wantUnknown(name domain.WidgetName) {
 	t.Helper()
-	change := changed(widget(name.String()))
-	wantKind(t.T, "Update of a name that no widget has", t.store.Update(t.Context(), name, change.InfoURL, change.Deadline), domain.NotFound)
-	wantKind(t.T, "Delete of a name that no widget has", t.store.Delete(t.Context(), name), domain.NotFound)
+	wantKind(t.T, "Update of an unknown name", errorOf(t.store.Update(t.Context(), name, changeTo("changed"), domain.Condition{})), domain.NotFound)
+	wantKind(t.T, "Delete of an unknown name", errorOf(t.store.Delete(t.Context(), name, domain.Condition{})), domain.NotFound)
 	_, err := t.store.ByName(t.Context(), name)
-	wantKind(t.T, "ByName of a name that no widget has", err, domain.NotFound)
+	wantKind(t.T, "ByName of an unknown name", err, domain.NotFound)
 }
 
-// wantList wants these widgets and no other, by name and in this order on pages
-// of every size, up to the last page that can be asked for.
+// wantList wants exactly these widgets: by name, and in this order on the pages of the
+// list.
 func (t widgets) wantList(want ...domain.Widget) {
 	t.Helper()
 	for _, w := range want {
 		t.wantKept(w)
 	}
-	for _, size := range []int{5, 10, 25, 50, 100} {
-		for number := 1; number <= len(want)/size+3; number++ {
-			start := min((number-1)*size, len(want))
-			t.wantPage(number, size, len(want), want[start:min(start+size, len(want))])
-		}
-		for _, number := range []int{math.MaxInt/size + 1, math.MaxInt/size + 2, math.MaxInt} {
-			t.wantPage(number, size, len(want), nil)
-		}
-	}
+	t.pages().want(want)
 }
 
-func (t widgets) wantPage(number, size, total int, want []domain.Widget) {
-	t.Helper()
-	page := t.list(strconv.Itoa(number), strconv.Itoa(size))
-	if page.TotalItems != total {
-		t.Fatalf("page %d of %d counts %d widgets in all, want %d", number, size, page.TotalItems, total)
-	}
-	if len(page.Items) != len(want) {
-		t.Fatalf("page %d of %d has %d widgets, want %d", number, size, len(page.Items), len(want))
-	}
-	for i := range want {
-		if page.Items[i] != want[i] {
-			t.Fatalf("page %d of %d has as its widget %d\n\t%s, want\n\t%s", number, size, i, show(page.Items[i]), show(want[i]))
-		}
-	}
-}
-
-// wantListInAnyOrder wants these widgets and no other, in an order of the
-// store's choice that is the same on all pages.
+// wantListInAnyOrder is wantList for widgets that were added at the same moment.
 func (t widgets) wantListInAnyOrder(want []domain.Widget) {
 	t.Helper()
-	got := t.list("1", "100").Items
-	if len(got) != len(want) {
-		t.Fatalf("List returned %d widgets, want %d", len(got), len(want))
-	}
 	for _, w := range want {
-		if !slices.Contains(got, w) {
-			t.Fatalf("List lacks\n\t%s", show(w))
-		}
+		t.wantKept(w)
 	}
-	t.wantList(got...)
+	t.pages().wantInAnyOrder(want)
 }
 
-func (t widgets) list(number, size string) domain.Page {
-	t.Helper()
-	request := must(domain.ParsePageRequest(number, size))
-	page, err := t.store.List(t.Context(), request)
-	if err != nil {
-		t.Fatalf("List of page %s of %s failed: %v", number, size, err)
-	}
-	if page.Request != request {
-		t.Fatalf("List of page %s of %s answers the request %+v", number, size, page.Request)
-	}
-	return page
-}
+func (t widgets) pages() pages[domain.Widget] { return pages[domain.Widget]{t.T, t.store.List} }
 
-// numbered returns n widgets, at most a hundred.
-func numbered(n int) []domain.Widget {
-	all := make([]domain.Widget, n)
-	for i := range all {
-		all[i] = widget(fmt.Sprintf("w%d", i))
-	}
-	return all
-}
+// changeTo returns the change to all fields of [sample.WidgetFields] for the text.
+func changeTo(text string) domain.WidgetChange { return sample.WidgetFields(text).ChangeAll() }
 
-func widget(text string) domain.Widget {
-	return domain.Widget{
-		Name:      name(text),
-		InfoURL:   infoURL("https://example.com/" + text),
-		Deadline:  domain.RestoreDeadline(someTime().Add(1234567 * time.Millisecond)),
-		CreatedAt: someTime(),
-		Owner:     domain.Owner{PublicID: id(1), Email: email("Ada@example.com")},
-	}
-}
-
-// changed returns w with another link and another deadline.
-func changed(w domain.Widget) domain.Widget {
-	w.InfoURL = infoURL(w.InfoURL.String() + "/changed")
-	w.Deadline = domain.RestoreDeadline(w.Deadline.Time().Add(1001 * time.Millisecond))
-	return w
-}
-
-// show returns w for a failure message.
-func show(w domain.Widget) string {
-	return fmt.Sprintf("%s, %s, due %v, created %v by %s (%s)",
-		w.Name, w.InfoURL, w.Deadline.Time(), w.CreatedAt, w.Owner.Email, w.Owner.PublicID)
-}
-
-func name(text string) domain.WidgetName { return must(domain.ParseWidgetName(text)) }
-
-func infoURL(text string) domain.InfoURL { return must(domain.ParseInfoURL(text)) }
+// changed returns w after [changeTo].
+func changed(w domain.Widget, text string) domain.Widget { return w.Changed(changeTo(text)) }

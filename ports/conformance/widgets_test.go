@@ -3,7 +3,8 @@ package conformance_test
 import (
 	"cmp"
 	"context"
-	"math/rand/v2"
+	"errors"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -14,35 +15,21 @@ import (
 	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/ports"
 	"github.com/widgetd/widgetd/ports/conformance"
+	"github.com/widgetd/widgetd/ports/conformance/sample"
 	"github.com/widgetd/widgetd/ports/fakes"
 )
 
-// brokenWidgets runs the suite on memory's adapter after damage was done to it:
-// broken begins as good and is what the suite sees.
 func brokenWidgets(damage func(broken *fakes.WidgetRepositoryMock, good ports.WidgetRepository)) func(*testing.T) {
-	return func(t *testing.T) {
-		conformance.WidgetRepository(t, func(*testing.T) ports.WidgetRepository {
-			good := memory.NewWidgets()
-			broken := &fakes.WidgetRepositoryMock{
-				AddFunc:    good.Add,
-				ByNameFunc: good.ByName,
-				ListFunc:   good.List,
-				UpdateFunc: good.Update,
-				DeleteFunc: good.Delete,
-			}
-			damage(broken, good)
-			return broken
-		})
-	}
+	return damaged(conformance.WidgetRepository, func() ports.WidgetRepository { return memory.NewWidgets() }, mockWidgets, damage)
 }
 
-// readWidgetsAs makes every read return what change makes of the widget.
+// readWidgetsAs makes every read return the changed widget.
 func readWidgetsAs(broken *fakes.WidgetRepositoryMock, good ports.WidgetRepository, change func(domain.Widget) domain.Widget) {
 	broken.ByNameFunc = func(ctx context.Context, name domain.WidgetName) (domain.Widget, error) {
 		w, err := good.ByName(ctx, name)
 		return change(w), err
 	}
-	broken.ListFunc = func(ctx context.Context, request domain.PageRequest) (domain.Page, error) {
+	broken.ListFunc = func(ctx context.Context, request domain.PageRequest) (widgetPage, error) {
 		page, err := good.List(ctx, request)
 		for i := range page.Items {
 			page.Items[i] = change(page.Items[i])
@@ -51,25 +38,12 @@ func readWidgetsAs(broken *fakes.WidgetRepositoryMock, good ports.WidgetReposito
 	}
 }
 
-// listAs makes List cut its pages from all widgets as change arranges them.
+// listAs makes List return pages of the changed list of all widgets.
 func listAs(broken *fakes.WidgetRepositoryMock, good ports.WidgetRepository, change func([]domain.Widget) []domain.Widget) {
-	broken.ListFunc = func(ctx context.Context, request domain.PageRequest) (domain.Page, error) {
-		page, err := good.List(ctx, request)
-		if err != nil {
-			return page, err
-		}
-		var all []domain.Widget
-		for _, number := range []string{"1", "2", "3"} {
-			hundred, _ := domain.ParsePageRequest(number, "100")
-			part, _ := good.List(ctx, hundred)
-			all = append(all, part.Items...)
-		}
-		all = change(all)
-		rest := all[min(request.Offset(), len(all)):]
-		page.Items = rest[:min(request.Size(), len(rest))]
-		return page, nil
-	}
+	broken.ListFunc = changedList(good.List, change)
 }
+
+type widgetPage = domain.Page[domain.Widget]
 
 func widgetMutants() []mutant {
 	type (
@@ -80,30 +54,25 @@ func widgetMutants() []mutant {
 		{unbroken, nil, brokenWidgets(func(mock, repo) {})},
 
 		{"NoRowsIsAFault", []string{"Empty"}, brokenWidgets(func(broken mock, good repo) {
-			broken.DeleteFunc = func(ctx context.Context, name domain.WidgetName) error {
-				return instead(errDriver, domain.NotFound, good.Delete(ctx, name))
+			broken.DeleteFunc = func(ctx context.Context, name domain.WidgetName, condition domain.Condition) (domain.Widget, error) {
+				w, err := good.Delete(ctx, name, condition)
+				return w, instead(errDriver, domain.NotFound, err)
 			}
 		})},
-		{"DeletesNothingGladly", []string{"Empty", "Delete"}, brokenWidgets(func(broken mock, good repo) {
-			broken.DeleteFunc = func(ctx context.Context, name domain.WidgetName) error {
-				return except(domain.NotFound, good.Delete(ctx, name))
+		{"DeleteOfUnknownNameSucceeds", []string{"Empty", "Delete"}, brokenWidgets(func(broken mock, good repo) {
+			broken.DeleteFunc = func(ctx context.Context, name domain.WidgetName, condition domain.Condition) (domain.Widget, error) {
+				w, err := good.Delete(ctx, name, condition)
+				return w, except(domain.NotFound, err)
 			}
 		})},
 		{"PastTheEndIsAnError", []string{"Empty", "Paging"}, brokenWidgets(func(broken mock, good repo) {
-			broken.ListFunc = func(ctx context.Context, request domain.PageRequest) (domain.Page, error) {
-				page, err := good.List(ctx, request)
-				if err == nil && len(page.Items) == 0 {
-					return domain.Page{}, domain.NotFound
-				}
-				return page, err
-			}
+			broken.ListFunc = failPastTheEnd(good.List)
 		})},
 		{"PastTheEndIsTheLastPage", []string{"Paging"}, brokenWidgets(func(broken mock, good repo) {
-			broken.ListFunc = func(ctx context.Context, request domain.PageRequest) (domain.Page, error) {
+			broken.ListFunc = func(ctx context.Context, request domain.PageRequest) (widgetPage, error) {
 				page, err := good.List(ctx, request)
 				if err == nil && len(page.Items) == 0 {
-					first, _ := domain.ParsePageRequest("1", "5")
-					last, err := good.List(ctx, first)
+					last, err := good.List(ctx, sample.Page(1, 5))
 					page.Items = last.Items
 					return page, err
 				}
@@ -111,31 +80,13 @@ func widgetMutants() []mutant {
 			}
 		})},
 		{"OffsetOverflows", []string{"Paging"}, brokenWidgets(func(broken mock, good repo) {
-			listAs(broken, good, func(all []domain.Widget) []domain.Widget { return all })
-			list := broken.ListFunc
-			broken.ListFunc = func(ctx context.Context, request domain.PageRequest) (domain.Page, error) {
-				page, err := list(ctx, request)
-				if int32(request.Offset()) <= 0 {
-					first, _ := domain.ParsePageRequest("1", "100")
-					all, _ := good.List(ctx, first)
-					page.Items = all.Items[:min(request.Size(), len(all.Items))]
-				}
-				return page, err
-			}
+			broken.ListFunc = overflow(good.List)
 		})},
 		{"CountsThePageOnly", []string{"Paging"}, brokenWidgets(func(broken mock, good repo) {
-			broken.ListFunc = func(ctx context.Context, request domain.PageRequest) (domain.Page, error) {
-				page, err := good.List(ctx, request)
-				page.TotalItems = len(page.Items)
-				return page, err
-			}
+			broken.ListFunc = countThePage(good.List)
 		})},
 		{"ForgetsTheRequest", []string{"Empty"}, brokenWidgets(func(broken mock, good repo) {
-			broken.ListFunc = func(ctx context.Context, request domain.PageRequest) (domain.Page, error) {
-				page, err := good.List(ctx, request)
-				page.Request = domain.PageRequest{}
-				return page, err
-			}
+			broken.ListFunc = forgetTheRequest(good.List)
 		})},
 
 		{"LosesMilliseconds", []string{"KeepsEveryField"}, brokenWidgets(func(broken mock, good repo) {
@@ -144,7 +95,7 @@ func widgetMutants() []mutant {
 				return w
 			})
 		})},
-		{"AnswersInLocalTime", []string{"KeepsEveryField"}, brokenWidgets(func(broken mock, good repo) {
+		{"ReturnsLocalTime", []string{"KeepsEveryField"}, brokenWidgets(func(broken mock, good repo) {
 			readWidgetsAs(broken, good, func(w domain.Widget) domain.Widget {
 				w.CreatedAt = w.CreatedAt.In(time.FixedZone("CET", 3600))
 				return w
@@ -156,7 +107,7 @@ func widgetMutants() []mutant {
 				return w
 			})
 		})},
-		{"CutsLongLinks", []string{"KeepsEveryField", "Update"}, brokenWidgets(func(broken mock, good repo) {
+		{"CutsLongURLs", []string{"KeepsEveryField", "Update"}, brokenWidgets(func(broken mock, good repo) {
 			readWidgetsAs(broken, good, func(w domain.Widget) domain.Widget {
 				text := w.InfoURL.String()
 				w.InfoURL, _ = domain.ParseInfoURL(text[:min(len(text), 1024)])
@@ -173,13 +124,13 @@ func widgetMutants() []mutant {
 			}
 		})},
 		{"VisibleLate", []string{"KeepsEveryField", "ConcurrentAdds"}, brokenWidgets(func(broken mock, good repo) {
-			var unread sync.Map
+			var unread unread
 			broken.AddFunc = func(ctx context.Context, w domain.Widget) error {
-				unread.Store(w.Name, nil)
+				unread.written(w.Name)
 				return good.Add(ctx, w)
 			}
 			broken.ByNameFunc = func(ctx context.Context, name domain.WidgetName) (domain.Widget, error) {
-				if _, first := unread.LoadAndDelete(name); first {
+				if unread.firstRead(name) {
 					return domain.Widget{}, domain.NotFound
 				}
 				return good.ByName(ctx, name)
@@ -187,10 +138,7 @@ func widgetMutants() []mutant {
 		})},
 
 		{"NewestFirst", []string{"CreationOrder", "Paging"}, brokenWidgets(func(broken mock, good repo) {
-			listAs(broken, good, func(all []domain.Widget) []domain.Widget {
-				slices.Reverse(all)
-				return all
-			})
+			broken.ListFunc = changedList(good.List, newestFirst[domain.Widget])
 		})},
 		{"OrderedByName", []string{"CreationOrder"}, brokenWidgets(func(broken mock, good repo) {
 			listAs(broken, good, func(all []domain.Widget) []domain.Widget {
@@ -198,19 +146,14 @@ func widgetMutants() []mutant {
 				return all
 			})
 		})},
-		{"OrderedByTheClock", []string{"CreationOrder"}, brokenWidgets(func(broken mock, good repo) {
+		{"OrderedByCreatedAt", []string{"CreationOrder"}, brokenWidgets(func(broken mock, good repo) {
 			listAs(broken, good, func(all []domain.Widget) []domain.Widget {
 				slices.SortStableFunc(all, func(a, b domain.Widget) int { return a.CreatedAt.Compare(b.CreatedAt) })
 				return all
 			})
 		})},
 		{"OrderedByOneByte", []string{"CreationOrderOfMany"}, brokenWidgets(func(broken mock, good repo) {
-			listAs(broken, good, func(all []domain.Widget) []domain.Widget {
-				if len(all) > 256 {
-					return append(slices.Clone(all[256:]), all[:256]...)
-				}
-				return all
-			})
+			broken.ListFunc = changedList(good.List, orderedByOneByte[domain.Widget])
 		})},
 
 		{"OverwritesOnAdd", []string{"UniqueName"}, brokenWidgets(func(broken mock, good repo) {
@@ -218,13 +161,13 @@ func widgetMutants() []mutant {
 				if err := good.Add(ctx, w); except(domain.AlreadyExists, err) != nil {
 					return err
 				}
-				return good.Update(ctx, w.Name, w.InfoURL, w.Deadline)
+				return errorOf(good.Update(ctx, w.Name, w.ChangeAll(), domain.Condition{}))
 			}
 		})},
-		{"RefusesButOverwrites", []string{"UniqueName", "RaceForName"}, brokenWidgets(func(broken mock, good repo) {
+		{"ReturnsAlreadyExistsButOverwrites", []string{"UniqueName", "RaceForName"}, brokenWidgets(func(broken mock, good repo) {
 			broken.AddFunc = func(ctx context.Context, w domain.Widget) error {
 				err := good.Add(ctx, w)
-				_ = good.Update(ctx, w.Name, w.InfoURL, w.Deadline)
+				_, _ = good.Update(ctx, w.Name, w.ChangeAll(), domain.Condition{})
 				return err
 			}
 		})},
@@ -233,21 +176,22 @@ func widgetMutants() []mutant {
 				return instead(errDriver, domain.AlreadyExists, good.Add(ctx, w))
 			}
 		})},
-		{"LooksThenWrites", []string{"RaceForName"}, brokenWidgets(func(broken mock, good repo) {
+		{"ReadsThenWrites", []string{"RaceForName"}, brokenWidgets(func(broken mock, good repo) {
+			both := newMeeting()
 			broken.AddFunc = func(ctx context.Context, w domain.Widget) error {
 				if _, err := good.ByName(ctx, w.Name); err == nil {
 					return domain.AlreadyExists
 				}
-				gap()
+				both.wait()
 				return except(domain.AlreadyExists, good.Add(ctx, w))
 			}
 		})},
 
 		{"UpdateChangesTheOwner", []string{"Update"}, brokenWidgets(func(broken mock, good repo) {
 			var updated sync.Map
-			broken.UpdateFunc = func(ctx context.Context, name domain.WidgetName, infoURL domain.InfoURL, deadline domain.Deadline) error {
+			broken.UpdateFunc = func(ctx context.Context, name domain.WidgetName, change domain.WidgetChange, condition domain.Condition) (domain.Widget, error) {
 				updated.Store(name, true)
-				return good.Update(ctx, name, infoURL, deadline)
+				return good.Update(ctx, name, change, condition)
 			}
 			readWidgetsAs(broken, good, func(w domain.Widget) domain.Widget {
 				if _, ok := updated.Load(w.Name); ok {
@@ -257,76 +201,67 @@ func widgetMutants() []mutant {
 			})
 		})},
 		{"UpdateMovesToTheEnd", []string{"Update"}, brokenWidgets(func(broken mock, good repo) {
-			broken.UpdateFunc = func(ctx context.Context, name domain.WidgetName, infoURL domain.InfoURL, deadline domain.Deadline) error {
-				w, err := good.ByName(ctx, name)
+			broken.UpdateFunc = func(ctx context.Context, name domain.WidgetName, change domain.WidgetChange, condition domain.Condition) (domain.Widget, error) {
+				w, err := good.Delete(ctx, name, condition)
 				if err != nil {
-					return err
+					return w, err
 				}
-				w.InfoURL, w.Deadline = infoURL, deadline
-				if err := good.Delete(ctx, name); err != nil {
-					return err
-				}
-				return good.Add(ctx, w)
+				return w, good.Add(ctx, w.Changed(change))
 			}
 		})},
-		{"CountsChangesNotMatches", []string{"Update"}, brokenWidgets(func(broken mock, good repo) {
-			broken.UpdateFunc = func(ctx context.Context, name domain.WidgetName, infoURL domain.InfoURL, deadline domain.Deadline) error {
-				if w, _ := good.ByName(ctx, name); w.InfoURL == infoURL && w.Deadline == deadline {
-					return domain.NotFound
+		{"UnchangedIsNotFound", []string{"Update"}, brokenWidgets(func(broken mock, good repo) {
+			broken.UpdateFunc = func(ctx context.Context, name domain.WidgetName, change domain.WidgetChange, condition domain.Condition) (domain.Widget, error) {
+				w, _ := good.ByName(ctx, name)
+				if same := w.Changed(change); same.WidgetFields == w.WidgetFields {
+					return w, domain.NotFound
 				}
-				return good.Update(ctx, name, infoURL, deadline)
+				return good.Update(ctx, name, change, condition)
 			}
 		})},
-		{"UpdateCreates", []string{"Empty", "UpdateOfNothing"}, brokenWidgets(func(broken mock, good repo) {
-			broken.UpdateFunc = func(ctx context.Context, name domain.WidgetName, infoURL domain.InfoURL, deadline domain.Deadline) error {
+		{"UpdateCreates", []string{"Empty", "UpdateOfUnknownName"}, brokenWidgets(func(broken mock, good repo) {
+			broken.UpdateFunc = func(ctx context.Context, name domain.WidgetName, change domain.WidgetChange, condition domain.Condition) (domain.Widget, error) {
 				if _, err := good.ByName(ctx, name); err != nil {
-					return good.Add(ctx, domain.Widget{Name: name, InfoURL: infoURL, Deadline: deadline})
+					return domain.Widget{}, good.Add(ctx, domain.Widget{Name: name}.Changed(change))
 				}
-				return good.Update(ctx, name, infoURL, deadline)
+				return good.Update(ctx, name, change, condition)
 			}
 		})},
 		{"UpdatesInTwoSteps", []string{"ConcurrentUpdates"}, brokenWidgets(func(broken mock, good repo) {
-			broken.UpdateFunc = func(ctx context.Context, name domain.WidgetName, infoURL domain.InfoURL, deadline domain.Deadline) error {
-				w, err := good.ByName(ctx, name)
+			broken.UpdateFunc = func(ctx context.Context, name domain.WidgetName, change domain.WidgetChange, condition domain.Condition) (domain.Widget, error) {
+				before, err := good.Update(ctx, name, domain.WidgetChange{InfoURL: change.InfoURL}, condition)
 				if err != nil {
-					return err
+					return before, err
 				}
-				if err := good.Update(ctx, name, infoURL, w.Deadline); err != nil {
-					return err
-				}
-				time.Sleep(rand.N(3 * time.Millisecond))
-				if w, err = good.ByName(ctx, name); err != nil {
-					return err
-				}
-				return good.Update(ctx, name, w.InfoURL, deadline)
+				_, err = good.Update(ctx, name, domain.WidgetChange{Deadline: change.Deadline}, domain.Condition{})
+				return before, err
 			}
 		})},
 
-		{"CountsTheDeleted", []string{"Delete", "CreatedAgain", "RaceToDelete"}, brokenWidgets(func(broken mock, good repo) {
+		{"CountsDeletedWidgets", []string{"Delete", "AddAfterDelete", "RaceToDelete"}, brokenWidgets(func(broken mock, good repo) {
 			var mu sync.Mutex
 			deleted := 0
-			broken.DeleteFunc = func(ctx context.Context, name domain.WidgetName) error {
-				err := good.Delete(ctx, name)
+			broken.DeleteFunc = func(ctx context.Context, name domain.WidgetName, condition domain.Condition) (domain.Widget, error) {
+				w, err := good.Delete(ctx, name, condition)
 				if err == nil {
 					mu.Lock()
 					defer mu.Unlock()
 					deleted++
 				}
-				return err
+				return w, err
 			}
-			broken.ListFunc = func(ctx context.Context, request domain.PageRequest) (domain.Page, error) {
+			broken.ListFunc = func(ctx context.Context, request domain.PageRequest) (widgetPage, error) {
 				page, err := good.List(ctx, request)
 				page.TotalItems += deleted
 				return page, err
 			}
 		})},
-		{"DeletesForThePagesOnly", []string{"Delete"}, brokenWidgets(func(broken mock, good repo) {
+		{"ByNameFindsDeletedWidgets", []string{"Delete"}, brokenWidgets(func(broken mock, good repo) {
 			var deleted sync.Map
-			broken.DeleteFunc = func(ctx context.Context, name domain.WidgetName) error {
+			broken.DeleteFunc = func(ctx context.Context, name domain.WidgetName, condition domain.Condition) (domain.Widget, error) {
 				if w, err := good.ByName(ctx, name); err == nil {
 					deleted.Store(name, w)
 				}
-				return good.Delete(ctx, name)
+				return good.Delete(ctx, name, condition)
 			}
 			broken.ByNameFunc = func(ctx context.Context, name domain.WidgetName) (domain.Widget, error) {
 				if w, ok := deleted.Load(name); ok {
@@ -335,7 +270,7 @@ func widgetMutants() []mutant {
 				return good.ByName(ctx, name)
 			}
 		})},
-		{"NamesAreTakenForEver", []string{"CreatedAgain"}, brokenWidgets(func(broken mock, good repo) {
+		{"DeletedNamesStayTaken", []string{"AddAfterDelete"}, brokenWidgets(func(broken mock, good repo) {
 			var taken sync.Map
 			broken.AddFunc = func(ctx context.Context, w domain.Widget) error {
 				if _, ok := taken.LoadOrStore(w.Name, true); ok {
@@ -344,7 +279,7 @@ func widgetMutants() []mutant {
 				return good.Add(ctx, w)
 			}
 		})},
-		{"CreatedAgainInItsOldPlace", []string{"CreatedAgain"}, brokenWidgets(func(broken mock, good repo) {
+		{"AddsAgainInTheOldPlace", []string{"AddAfterDelete"}, brokenWidgets(func(broken mock, good repo) {
 			var mu sync.Mutex
 			place := map[domain.WidgetName]int{}
 			broken.AddFunc = func(ctx context.Context, w domain.Widget) error {
@@ -360,31 +295,41 @@ func widgetMutants() []mutant {
 				return all
 			})
 		})},
-		{"LooksThenDeletes", []string{"RaceToDelete"}, brokenWidgets(func(broken mock, good repo) {
-			broken.DeleteFunc = func(ctx context.Context, name domain.WidgetName) error {
-				if _, err := good.ByName(ctx, name); err != nil {
-					return err
-				}
-				gap()
-				return except(domain.NotFound, good.Delete(ctx, name))
-			}
-		})},
-		{"UpdateBringsTheDeletedBack", []string{"UpdatesRaceDelete"}, brokenWidgets(func(broken mock, good repo) {
-			broken.UpdateFunc = func(ctx context.Context, name domain.WidgetName, infoURL domain.InfoURL, deadline domain.Deadline) error {
+		{"ReadsThenDeletes", []string{"RaceToDelete"}, brokenWidgets(func(broken mock, good repo) {
+			both := newMeeting()
+			broken.DeleteFunc = func(ctx context.Context, name domain.WidgetName, condition domain.Condition) (domain.Widget, error) {
 				w, err := good.ByName(ctx, name)
 				if err != nil {
-					return err
+					return w, err
 				}
-				gap()
+				both.wait()
+				_, err = good.Delete(ctx, name, condition)
+				return w, except(domain.NotFound, err)
+			}
+		})},
+		{"UpdateRestoresDeletedWidgets", []string{"UpdatesRaceDelete"}, brokenWidgets(func(broken mock, good repo) {
+			read, deleted := newEvent(), newEvent()
+			broken.DeleteFunc = func(ctx context.Context, name domain.WidgetName, condition domain.Condition) (domain.Widget, error) {
+				read.wait()
+				defer deleted.happens()
+				return good.Delete(ctx, name, condition)
+			}
+			broken.UpdateFunc = func(ctx context.Context, name domain.WidgetName, change domain.WidgetChange, condition domain.Condition) (domain.Widget, error) {
+				w, err := good.ByName(ctx, name)
+				if err != nil {
+					return w, err
+				}
+				read.happens()
+				deleted.wait()
 				if err := good.Add(ctx, w); except(domain.AlreadyExists, err) != nil {
-					return err
+					return w, err
 				}
-				return good.Update(ctx, name, infoURL, deadline)
+				return good.Update(ctx, name, change, condition)
 			}
 		})},
 		{"CountsWithoutALock", []string{"ConcurrentAdds", "AddsRaceDeletes"}, brokenWidgets(func(broken mock, good repo) {
 			var mu sync.Mutex
-			total := 0
+			total, both := 0, newMeeting()
 			count := func(change int, err error) error {
 				if err != nil {
 					return err
@@ -392,109 +337,183 @@ func widgetMutants() []mutant {
 				mu.Lock()
 				n := total
 				mu.Unlock()
-				gap()
+				both.wait()
 				mu.Lock()
 				total = n + change
 				mu.Unlock()
 				return nil
 			}
 			broken.AddFunc = func(ctx context.Context, w domain.Widget) error { return count(1, good.Add(ctx, w)) }
-			broken.DeleteFunc = func(ctx context.Context, name domain.WidgetName) error {
-				return count(-1, good.Delete(ctx, name))
+			broken.DeleteFunc = func(ctx context.Context, name domain.WidgetName, condition domain.Condition) (domain.Widget, error) {
+				w, err := good.Delete(ctx, name, condition)
+				return w, count(-1, err)
 			}
-			broken.ListFunc = func(ctx context.Context, request domain.PageRequest) (domain.Page, error) {
+			broken.ListFunc = func(ctx context.Context, request domain.PageRequest) (widgetPage, error) {
 				page, err := good.List(ctx, request)
 				page.TotalItems = total
 				return page, err
 			}
 		})},
 
-		{"HandsOutItsOwnItems", []string{"ItemsAreTheCallers"}, brokenWidgets(func(broken mock, good repo) {
+		{"UpdateReturnsTheWidgetAfter", []string{"Update", "ConcurrentUpdates", "UpdatesRaceDelete"}, brokenWidgets(func(broken mock, good repo) {
+			broken.UpdateFunc = func(ctx context.Context, name domain.WidgetName, change domain.WidgetChange, condition domain.Condition) (domain.Widget, error) {
+				w, err := good.Update(ctx, name, change, condition)
+				return w.Changed(change), err
+			}
+		})},
+		{"UpdateReturnsOnlyTheFields", []string{"Update"}, brokenWidgets(func(broken mock, good repo) {
+			broken.UpdateFunc = func(ctx context.Context, name domain.WidgetName, change domain.WidgetChange, condition domain.Condition) (domain.Widget, error) {
+				w, err := good.Update(ctx, name, change, condition)
+				return domain.Widget{WidgetFields: w.WidgetFields}, err
+			}
+		})},
+		{"ReadsThenUpdates", []string{"ConcurrentUpdates"}, brokenWidgets(func(broken mock, good repo) {
+			both := newMeeting()
+			broken.UpdateFunc = func(ctx context.Context, name domain.WidgetName, change domain.WidgetChange, condition domain.Condition) (domain.Widget, error) {
+				before, err := good.ByName(ctx, name)
+				if err != nil {
+					return before, err
+				}
+				both.wait()
+				_, err = good.Update(ctx, name, change, condition)
+				return before, err
+			}
+		})},
+		{"DeleteReturnsNothing", []string{"Delete", "RaceToDelete", "UpdatesRaceDelete"}, brokenWidgets(func(broken mock, good repo) {
+			broken.DeleteFunc = func(ctx context.Context, name domain.WidgetName, condition domain.Condition) (domain.Widget, error) {
+				_, err := good.Delete(ctx, name, condition)
+				return domain.Widget{}, err
+			}
+		})},
+		{"DeleteReadsBefore", []string{"UpdatesRaceDelete"}, brokenWidgets(func(broken mock, good repo) {
+			read, updated := newEvent(), newEvent()
+			var first domain.Widget
+			broken.UpdateFunc = func(ctx context.Context, name domain.WidgetName, change domain.WidgetChange, condition domain.Condition) (domain.Widget, error) {
+				read.wait()
+				defer updated.happens()
+				return good.Update(ctx, name, change, condition)
+			}
+			var once sync.Once
+			broken.DeleteFunc = func(ctx context.Context, name domain.WidgetName, condition domain.Condition) (domain.Widget, error) {
+				once.Do(func() { first, _ = good.ByName(ctx, name) })
+				read.happens()
+				updated.wait()
+				_, err := good.Delete(ctx, name, condition)
+				return first, err
+			}
+		})},
+
+		{"ReturnsItsOwnSlice", []string{"CallerOwnsItems"}, brokenWidgets(func(broken mock, good repo) {
 			var cache sync.Map
 			broken.AddFunc = func(ctx context.Context, w domain.Widget) error {
 				cache.Clear()
 				return good.Add(ctx, w)
 			}
-			broken.UpdateFunc = func(ctx context.Context, name domain.WidgetName, infoURL domain.InfoURL, deadline domain.Deadline) error {
+			broken.UpdateFunc = func(ctx context.Context, name domain.WidgetName, change domain.WidgetChange, condition domain.Condition) (domain.Widget, error) {
 				cache.Clear()
-				return good.Update(ctx, name, infoURL, deadline)
+				return good.Update(ctx, name, change, condition)
 			}
-			broken.DeleteFunc = func(ctx context.Context, name domain.WidgetName) error {
+			broken.DeleteFunc = func(ctx context.Context, name domain.WidgetName, condition domain.Condition) (domain.Widget, error) {
 				cache.Clear()
-				return good.Delete(ctx, name)
+				return good.Delete(ctx, name, condition)
 			}
-			broken.ListFunc = func(ctx context.Context, request domain.PageRequest) (domain.Page, error) {
+			broken.ListFunc = func(ctx context.Context, request domain.PageRequest) (widgetPage, error) {
 				page, err := good.List(ctx, request)
 				if err != nil {
 					return page, err
 				}
 				cached, _ := cache.LoadOrStore(request, page)
-				return cached.(domain.Page), nil
+				return cached.(widgetPage), nil
 			}
 		})},
 
 		{"IgnoresTheContext", []string{"EndedContext"}, brokenWidgets(func(broken mock, good repo) {
-			broken.ListFunc = func(ctx context.Context, request domain.PageRequest) (domain.Page, error) {
+			broken.ListFunc = func(ctx context.Context, request domain.PageRequest) (widgetPage, error) {
 				return good.List(context.WithoutCancel(ctx), request)
 			}
 		})},
 		{"WritesAfterTheContextEnded", []string{"EndedContext"}, brokenWidgets(func(broken mock, good repo) {
-			broken.DeleteFunc = func(ctx context.Context, name domain.WidgetName) error {
-				err := good.Delete(context.WithoutCancel(ctx), name)
-				if ctx.Err() != nil {
-					return domain.Unavailable
-				}
-				return err
+			broken.DeleteFunc = func(ctx context.Context, name domain.WidgetName, condition domain.Condition) (w domain.Widget, err error) {
+				err = despiteEnd(ctx, func(ctx context.Context) error {
+					w, err = good.Delete(ctx, name, condition)
+					return err
+				})
+				return w, err
 			}
 		})},
-		{"GuessesWhenTheContextEnds", []string{"ContextEndsDuringRead"}, brokenWidgets(func(broken mock, good repo) {
-			broken.ListFunc = func(ctx context.Context, request domain.PageRequest) (domain.Page, error) {
-				if ctx.Err() != nil {
-					return domain.Page{}, domain.Unavailable
-				}
-				gap()
-				page, err := good.List(ctx, request)
-				return page, except(domain.Unavailable, err)
-			}
+		{"ListIsEmptyWhenTheContextEnds", []string{"ContextEndsDuringRead"}, brokenWidgets(func(broken mock, good repo) {
+			broken.ListFunc = emptyWhenTheContextEnds(good.List)
 		})},
 		{"UpdatesWhenTheContextEnds", []string{"ContextEndsDuringUpdate"}, brokenWidgets(func(broken mock, good repo) {
-			broken.UpdateFunc = func(ctx context.Context, name domain.WidgetName, infoURL domain.InfoURL, deadline domain.Deadline) error {
-				if ctx.Err() != nil {
+			broken.UpdateFunc = func(ctx context.Context, name domain.WidgetName, change domain.WidgetChange, condition domain.Condition) (w domain.Widget, err error) {
+				err = whenTheContextEnds(ctx, func() error {
+					w, err = good.Update(ctx, name, change, condition)
+					return except(domain.Unavailable, err)
+				})
+				return w, err
+			}
+		})},
+		{"UpdatesHalfWhenTheContextEnds", []string{"ContextEndsDuringUpdate"}, brokenWidgets(func(broken mock, good repo) {
+			broken.UpdateFunc = func(ctx context.Context, name domain.WidgetName, change domain.WidgetChange, condition domain.Condition) (before domain.Widget, err error) {
+				err = whenTheContextEnds(ctx, func() error {
+					if before, err = good.Update(ctx, name, change, condition); !errors.Is(err, domain.Unavailable) {
+						return err
+					}
+					change.Deadline = nil
+					_, _ = good.Update(context.WithoutCancel(ctx), name, change, condition)
 					return domain.Unavailable
-				}
-				gap()
-				return except(domain.Unavailable, good.Update(ctx, name, infoURL, deadline))
+				})
+				return before, err
 			}
 		})},
 		{"DeletesWhenTheContextEnds", []string{"ContextEndsDuringDelete"}, brokenWidgets(func(broken mock, good repo) {
-			broken.DeleteFunc = func(ctx context.Context, name domain.WidgetName) error {
-				if ctx.Err() != nil {
-					return domain.Unavailable
-				}
-				gap()
-				return except(domain.Unavailable, good.Delete(ctx, name))
+			broken.DeleteFunc = func(ctx context.Context, name domain.WidgetName, condition domain.Condition) (w domain.Widget, err error) {
+				err = whenTheContextEnds(ctx, func() error {
+					w, err = good.Delete(ctx, name, condition)
+					return except(domain.Unavailable, err)
+				})
+				return w, err
 			}
 		})},
-		{"CountsTheUnavailable", []string{"ContextEndsDuringAdd"}, brokenWidgets(func(broken mock, good repo) {
+		{"CountsUnavailableAdds", []string{"ContextEndsDuringAdd"}, brokenWidgets(func(broken mock, good repo) {
 			var mu sync.Mutex
 			phantoms := 0
 			broken.AddFunc = func(ctx context.Context, w domain.Widget) error {
-				err := ctx.Err()
-				if err == nil {
-					gap()
-					if ctx.Err() != nil {
-						mu.Lock()
-						defer mu.Unlock()
-						phantoms++
-					}
+				if endsMeanwhile(ctx) {
+					mu.Lock()
+					defer mu.Unlock()
+					phantoms++
 				}
 				return good.Add(ctx, w)
 			}
-			broken.ListFunc = func(ctx context.Context, request domain.PageRequest) (domain.Page, error) {
+			broken.ListFunc = func(ctx context.Context, request domain.PageRequest) (widgetPage, error) {
 				page, err := good.List(ctx, request)
 				page.TotalItems += phantoms
 				return page, err
 			}
 		})},
 	}
+}
+
+// widgetFieldMutants returns two mutants for each field of [domain.WidgetFields]:
+// one that does not store the field, and one whose Update does not change it.
+func widgetFieldMutants() []mutant {
+	var all []mutant
+	for _, field := range reflect.VisibleFields(reflect.TypeFor[domain.WidgetFields]()) {
+		all = append(all,
+			mutant{"Loses" + field.Name, []string{"KeepsEveryField"}, brokenWidgets(func(broken *fakes.WidgetRepositoryMock, good ports.WidgetRepository) {
+				readWidgetsAs(broken, good, func(w domain.Widget) domain.Widget {
+					reflect.ValueOf(&w).Elem().FieldByName(field.Name).SetZero()
+					return w
+				})
+			})},
+			mutant{"UpdateKeeps" + field.Name, []string{"Update", "ContextEndsDuringUpdate"}, brokenWidgets(func(broken *fakes.WidgetRepositoryMock, good ports.WidgetRepository) {
+				broken.UpdateFunc = func(ctx context.Context, name domain.WidgetName, change domain.WidgetChange, condition domain.Condition) (domain.Widget, error) {
+					reflect.ValueOf(&change).Elem().FieldByName(field.Name).SetZero()
+					return good.Update(ctx, name, change, condition)
+				}
+			})},
+		)
+	}
+	return all
 }
