@@ -7,6 +7,7 @@ import (
 	"context"
 	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/ports"
+	"io"
 	"sync"
 	"time"
 )
@@ -24,6 +25,12 @@ var _ ports.Auth = &AuthMock{}
 //			AuthenticateFunc: func(ctx context.Context, token string) (domain.Claims, error) {
 //				panic("mock out the Authenticate method")
 //			},
+//			ChangePasswordFunc: func(ctx context.Context, claims domain.Claims, current domain.Password, changed domain.Password) (domain.AccessToken, error) {
+//				panic("mock out the ChangePassword method")
+//			},
+//			CheckNewPasswordFunc: func(password domain.Password) error {
+//				panic("mock out the CheckNewPassword method")
+//			},
 //			CurrentUserFunc: func(ctx context.Context, claims domain.Claims) (domain.User, error) {
 //				panic("mock out the CurrentUser method")
 //			},
@@ -33,8 +40,14 @@ var _ ports.Auth = &AuthMock{}
 //			LogOutFunc: func(ctx context.Context, claims domain.Claims) error {
 //				panic("mock out the LogOut method")
 //			},
+//			LogOutEverywhereFunc: func(ctx context.Context, claims domain.Claims) error {
+//				panic("mock out the LogOutEverywhere method")
+//			},
 //			RegisterFunc: func(ctx context.Context, email domain.Email, password domain.Password) (domain.AccessToken, error) {
 //				panic("mock out the Register method")
+//			},
+//			UnregisterFunc: func(ctx context.Context, claims domain.Claims, password domain.Password) error {
+//				panic("mock out the Unregister method")
 //			},
 //		}
 //
@@ -46,6 +59,12 @@ type AuthMock struct {
 	// AuthenticateFunc mocks the Authenticate method.
 	AuthenticateFunc func(ctx context.Context, token string) (domain.Claims, error)
 
+	// ChangePasswordFunc mocks the ChangePassword method.
+	ChangePasswordFunc func(ctx context.Context, claims domain.Claims, current domain.Password, changed domain.Password) (domain.AccessToken, error)
+
+	// CheckNewPasswordFunc mocks the CheckNewPassword method.
+	CheckNewPasswordFunc func(password domain.Password) error
+
 	// CurrentUserFunc mocks the CurrentUser method.
 	CurrentUserFunc func(ctx context.Context, claims domain.Claims) (domain.User, error)
 
@@ -55,8 +74,14 @@ type AuthMock struct {
 	// LogOutFunc mocks the LogOut method.
 	LogOutFunc func(ctx context.Context, claims domain.Claims) error
 
+	// LogOutEverywhereFunc mocks the LogOutEverywhere method.
+	LogOutEverywhereFunc func(ctx context.Context, claims domain.Claims) error
+
 	// RegisterFunc mocks the Register method.
 	RegisterFunc func(ctx context.Context, email domain.Email, password domain.Password) (domain.AccessToken, error)
+
+	// UnregisterFunc mocks the Unregister method.
+	UnregisterFunc func(ctx context.Context, claims domain.Claims, password domain.Password) error
 
 	// calls tracks calls to the methods.
 	calls struct {
@@ -66,6 +91,22 @@ type AuthMock struct {
 			Ctx context.Context
 			// Token is the token argument value.
 			Token string
+		}
+		// ChangePassword holds details about calls to the ChangePassword method.
+		ChangePassword []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// Claims is the claims argument value.
+			Claims domain.Claims
+			// Current is the current argument value.
+			Current domain.Password
+			// Changed is the changed argument value.
+			Changed domain.Password
+		}
+		// CheckNewPassword holds details about calls to the CheckNewPassword method.
+		CheckNewPassword []struct {
+			// Password is the password argument value.
+			Password domain.Password
 		}
 		// CurrentUser holds details about calls to the CurrentUser method.
 		CurrentUser []struct {
@@ -90,6 +131,13 @@ type AuthMock struct {
 			// Claims is the claims argument value.
 			Claims domain.Claims
 		}
+		// LogOutEverywhere holds details about calls to the LogOutEverywhere method.
+		LogOutEverywhere []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// Claims is the claims argument value.
+			Claims domain.Claims
+		}
 		// Register holds details about calls to the Register method.
 		Register []struct {
 			// Ctx is the ctx argument value.
@@ -99,12 +147,25 @@ type AuthMock struct {
 			// Password is the password argument value.
 			Password domain.Password
 		}
+		// Unregister holds details about calls to the Unregister method.
+		Unregister []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// Claims is the claims argument value.
+			Claims domain.Claims
+			// Password is the password argument value.
+			Password domain.Password
+		}
 	}
-	lockAuthenticate sync.RWMutex
-	lockCurrentUser  sync.RWMutex
-	lockLogIn        sync.RWMutex
-	lockLogOut       sync.RWMutex
-	lockRegister     sync.RWMutex
+	lockAuthenticate     sync.RWMutex
+	lockChangePassword   sync.RWMutex
+	lockCheckNewPassword sync.RWMutex
+	lockCurrentUser      sync.RWMutex
+	lockLogIn            sync.RWMutex
+	lockLogOut           sync.RWMutex
+	lockLogOutEverywhere sync.RWMutex
+	lockRegister         sync.RWMutex
+	lockUnregister       sync.RWMutex
 }
 
 // Authenticate calls AuthenticateFunc.
@@ -140,6 +201,82 @@ func (mock *AuthMock) AuthenticateCalls() []struct {
 	mock.lockAuthenticate.RLock()
 	calls = mock.calls.Authenticate
 	mock.lockAuthenticate.RUnlock()
+	return calls
+}
+
+// ChangePassword calls ChangePasswordFunc.
+func (mock *AuthMock) ChangePassword(ctx context.Context, claims domain.Claims, current domain.Password, changed domain.Password) (domain.AccessToken, error) {
+	if mock.ChangePasswordFunc == nil {
+		panic("AuthMock.ChangePasswordFunc: method is nil but Auth.ChangePassword was just called")
+	}
+	callInfo := struct {
+		Ctx     context.Context
+		Claims  domain.Claims
+		Current domain.Password
+		Changed domain.Password
+	}{
+		Ctx:     ctx,
+		Claims:  claims,
+		Current: current,
+		Changed: changed,
+	}
+	mock.lockChangePassword.Lock()
+	mock.calls.ChangePassword = append(mock.calls.ChangePassword, callInfo)
+	mock.lockChangePassword.Unlock()
+	return mock.ChangePasswordFunc(ctx, claims, current, changed)
+}
+
+// ChangePasswordCalls gets all the calls that were made to ChangePassword.
+// Check the length with:
+//
+//	len(mockedAuth.ChangePasswordCalls())
+func (mock *AuthMock) ChangePasswordCalls() []struct {
+	Ctx     context.Context
+	Claims  domain.Claims
+	Current domain.Password
+	Changed domain.Password
+} {
+	var calls []struct {
+		Ctx     context.Context
+		Claims  domain.Claims
+		Current domain.Password
+		Changed domain.Password
+	}
+	mock.lockChangePassword.RLock()
+	calls = mock.calls.ChangePassword
+	mock.lockChangePassword.RUnlock()
+	return calls
+}
+
+// CheckNewPassword calls CheckNewPasswordFunc.
+func (mock *AuthMock) CheckNewPassword(password domain.Password) error {
+	if mock.CheckNewPasswordFunc == nil {
+		panic("AuthMock.CheckNewPasswordFunc: method is nil but Auth.CheckNewPassword was just called")
+	}
+	callInfo := struct {
+		Password domain.Password
+	}{
+		Password: password,
+	}
+	mock.lockCheckNewPassword.Lock()
+	mock.calls.CheckNewPassword = append(mock.calls.CheckNewPassword, callInfo)
+	mock.lockCheckNewPassword.Unlock()
+	return mock.CheckNewPasswordFunc(password)
+}
+
+// CheckNewPasswordCalls gets all the calls that were made to CheckNewPassword.
+// Check the length with:
+//
+//	len(mockedAuth.CheckNewPasswordCalls())
+func (mock *AuthMock) CheckNewPasswordCalls() []struct {
+	Password domain.Password
+} {
+	var calls []struct {
+		Password domain.Password
+	}
+	mock.lockCheckNewPassword.RLock()
+	calls = mock.calls.CheckNewPassword
+	mock.lockCheckNewPassword.RUnlock()
 	return calls
 }
 
@@ -255,6 +392,42 @@ func (mock *AuthMock) LogOutCalls() []struct {
 	return calls
 }
 
+// LogOutEverywhere calls LogOutEverywhereFunc.
+func (mock *AuthMock) LogOutEverywhere(ctx context.Context, claims domain.Claims) error {
+	if mock.LogOutEverywhereFunc == nil {
+		panic("AuthMock.LogOutEverywhereFunc: method is nil but Auth.LogOutEverywhere was just called")
+	}
+	callInfo := struct {
+		Ctx    context.Context
+		Claims domain.Claims
+	}{
+		Ctx:    ctx,
+		Claims: claims,
+	}
+	mock.lockLogOutEverywhere.Lock()
+	mock.calls.LogOutEverywhere = append(mock.calls.LogOutEverywhere, callInfo)
+	mock.lockLogOutEverywhere.Unlock()
+	return mock.LogOutEverywhereFunc(ctx, claims)
+}
+
+// LogOutEverywhereCalls gets all the calls that were made to LogOutEverywhere.
+// Check the length with:
+//
+//	len(mockedAuth.LogOutEverywhereCalls())
+func (mock *AuthMock) LogOutEverywhereCalls() []struct {
+	Ctx    context.Context
+	Claims domain.Claims
+} {
+	var calls []struct {
+		Ctx    context.Context
+		Claims domain.Claims
+	}
+	mock.lockLogOutEverywhere.RLock()
+	calls = mock.calls.LogOutEverywhere
+	mock.lockLogOutEverywhere.RUnlock()
+	return calls
+}
+
 // Register calls RegisterFunc.
 func (mock *AuthMock) Register(ctx context.Context, email domain.Email, password domain.Password) (domain.AccessToken, error) {
 	if mock.RegisterFunc == nil {
@@ -295,6 +468,522 @@ func (mock *AuthMock) RegisterCalls() []struct {
 	return calls
 }
 
+// Unregister calls UnregisterFunc.
+func (mock *AuthMock) Unregister(ctx context.Context, claims domain.Claims, password domain.Password) error {
+	if mock.UnregisterFunc == nil {
+		panic("AuthMock.UnregisterFunc: method is nil but Auth.Unregister was just called")
+	}
+	callInfo := struct {
+		Ctx      context.Context
+		Claims   domain.Claims
+		Password domain.Password
+	}{
+		Ctx:      ctx,
+		Claims:   claims,
+		Password: password,
+	}
+	mock.lockUnregister.Lock()
+	mock.calls.Unregister = append(mock.calls.Unregister, callInfo)
+	mock.lockUnregister.Unlock()
+	return mock.UnregisterFunc(ctx, claims, password)
+}
+
+// UnregisterCalls gets all the calls that were made to Unregister.
+// Check the length with:
+//
+//	len(mockedAuth.UnregisterCalls())
+func (mock *AuthMock) UnregisterCalls() []struct {
+	Ctx      context.Context
+	Claims   domain.Claims
+	Password domain.Password
+} {
+	var calls []struct {
+		Ctx      context.Context
+		Claims   domain.Claims
+		Password domain.Password
+	}
+	mock.lockUnregister.RLock()
+	calls = mock.calls.Unregister
+	mock.lockUnregister.RUnlock()
+	return calls
+}
+
+// Ensure, that AccountsMock does implement ports.Accounts.
+// If this is not the case, regenerate this file with moq.
+var _ ports.Accounts = &AccountsMock{}
+
+// AccountsMock is a mock implementation of ports.Accounts.
+//
+//	func TestSomethingThatUsesAccounts(t *testing.T) {
+//
+//		// make and configure a mocked ports.Accounts
+//		mockedAccounts := &AccountsMock{
+//			ChangeFunc: func(ctx context.Context, by domain.Actor, id domain.UUID, change domain.AccountChange) (domain.User, error) {
+//				panic("mock out the Change method")
+//			},
+//			CheckNewPasswordFunc: func(password domain.Password) error {
+//				panic("mock out the CheckNewPassword method")
+//			},
+//			CreateFunc: func(ctx context.Context, by domain.Actor, email domain.Email, password domain.Password, admin bool) (domain.User, error) {
+//				panic("mock out the Create method")
+//			},
+//			DeleteFunc: func(ctx context.Context, by domain.Actor, id domain.UUID) error {
+//				panic("mock out the Delete method")
+//			},
+//			FindFunc: func(ctx context.Context, by domain.Actor, email domain.Email) (domain.User, error) {
+//				panic("mock out the Find method")
+//			},
+//			GetFunc: func(ctx context.Context, by domain.Actor, id domain.UUID) (domain.User, error) {
+//				panic("mock out the Get method")
+//			},
+//			ListFunc: func(ctx context.Context, by domain.Actor, page domain.PageRequest) (domain.Page[domain.User], error) {
+//				panic("mock out the List method")
+//			},
+//			LogOutFunc: func(ctx context.Context, by domain.Actor, id domain.UUID) error {
+//				panic("mock out the LogOut method")
+//			},
+//		}
+//
+//		// use mockedAccounts in code that requires ports.Accounts
+//		// and then make assertions.
+//
+//	}
+type AccountsMock struct {
+	// ChangeFunc mocks the Change method.
+	ChangeFunc func(ctx context.Context, by domain.Actor, id domain.UUID, change domain.AccountChange) (domain.User, error)
+
+	// CheckNewPasswordFunc mocks the CheckNewPassword method.
+	CheckNewPasswordFunc func(password domain.Password) error
+
+	// CreateFunc mocks the Create method.
+	CreateFunc func(ctx context.Context, by domain.Actor, email domain.Email, password domain.Password, admin bool) (domain.User, error)
+
+	// DeleteFunc mocks the Delete method.
+	DeleteFunc func(ctx context.Context, by domain.Actor, id domain.UUID) error
+
+	// FindFunc mocks the Find method.
+	FindFunc func(ctx context.Context, by domain.Actor, email domain.Email) (domain.User, error)
+
+	// GetFunc mocks the Get method.
+	GetFunc func(ctx context.Context, by domain.Actor, id domain.UUID) (domain.User, error)
+
+	// ListFunc mocks the List method.
+	ListFunc func(ctx context.Context, by domain.Actor, page domain.PageRequest) (domain.Page[domain.User], error)
+
+	// LogOutFunc mocks the LogOut method.
+	LogOutFunc func(ctx context.Context, by domain.Actor, id domain.UUID) error
+
+	// calls tracks calls to the methods.
+	calls struct {
+		// Change holds details about calls to the Change method.
+		Change []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// By is the by argument value.
+			By domain.Actor
+			// ID is the id argument value.
+			ID domain.UUID
+			// Change is the change argument value.
+			Change domain.AccountChange
+		}
+		// CheckNewPassword holds details about calls to the CheckNewPassword method.
+		CheckNewPassword []struct {
+			// Password is the password argument value.
+			Password domain.Password
+		}
+		// Create holds details about calls to the Create method.
+		Create []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// By is the by argument value.
+			By domain.Actor
+			// Email is the email argument value.
+			Email domain.Email
+			// Password is the password argument value.
+			Password domain.Password
+			// Admin is the admin argument value.
+			Admin bool
+		}
+		// Delete holds details about calls to the Delete method.
+		Delete []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// By is the by argument value.
+			By domain.Actor
+			// ID is the id argument value.
+			ID domain.UUID
+		}
+		// Find holds details about calls to the Find method.
+		Find []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// By is the by argument value.
+			By domain.Actor
+			// Email is the email argument value.
+			Email domain.Email
+		}
+		// Get holds details about calls to the Get method.
+		Get []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// By is the by argument value.
+			By domain.Actor
+			// ID is the id argument value.
+			ID domain.UUID
+		}
+		// List holds details about calls to the List method.
+		List []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// By is the by argument value.
+			By domain.Actor
+			// Page is the page argument value.
+			Page domain.PageRequest
+		}
+		// LogOut holds details about calls to the LogOut method.
+		LogOut []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// By is the by argument value.
+			By domain.Actor
+			// ID is the id argument value.
+			ID domain.UUID
+		}
+	}
+	lockChange           sync.RWMutex
+	lockCheckNewPassword sync.RWMutex
+	lockCreate           sync.RWMutex
+	lockDelete           sync.RWMutex
+	lockFind             sync.RWMutex
+	lockGet              sync.RWMutex
+	lockList             sync.RWMutex
+	lockLogOut           sync.RWMutex
+}
+
+// Change calls ChangeFunc.
+func (mock *AccountsMock) Change(ctx context.Context, by domain.Actor, id domain.UUID, change domain.AccountChange) (domain.User, error) {
+	if mock.ChangeFunc == nil {
+		panic("AccountsMock.ChangeFunc: method is nil but Accounts.Change was just called")
+	}
+	callInfo := struct {
+		Ctx    context.Context
+		By     domain.Actor
+		ID     domain.UUID
+		Change domain.AccountChange
+	}{
+		Ctx:    ctx,
+		By:     by,
+		ID:     id,
+		Change: change,
+	}
+	mock.lockChange.Lock()
+	mock.calls.Change = append(mock.calls.Change, callInfo)
+	mock.lockChange.Unlock()
+	return mock.ChangeFunc(ctx, by, id, change)
+}
+
+// ChangeCalls gets all the calls that were made to Change.
+// Check the length with:
+//
+//	len(mockedAccounts.ChangeCalls())
+func (mock *AccountsMock) ChangeCalls() []struct {
+	Ctx    context.Context
+	By     domain.Actor
+	ID     domain.UUID
+	Change domain.AccountChange
+} {
+	var calls []struct {
+		Ctx    context.Context
+		By     domain.Actor
+		ID     domain.UUID
+		Change domain.AccountChange
+	}
+	mock.lockChange.RLock()
+	calls = mock.calls.Change
+	mock.lockChange.RUnlock()
+	return calls
+}
+
+// CheckNewPassword calls CheckNewPasswordFunc.
+func (mock *AccountsMock) CheckNewPassword(password domain.Password) error {
+	if mock.CheckNewPasswordFunc == nil {
+		panic("AccountsMock.CheckNewPasswordFunc: method is nil but Accounts.CheckNewPassword was just called")
+	}
+	callInfo := struct {
+		Password domain.Password
+	}{
+		Password: password,
+	}
+	mock.lockCheckNewPassword.Lock()
+	mock.calls.CheckNewPassword = append(mock.calls.CheckNewPassword, callInfo)
+	mock.lockCheckNewPassword.Unlock()
+	return mock.CheckNewPasswordFunc(password)
+}
+
+// CheckNewPasswordCalls gets all the calls that were made to CheckNewPassword.
+// Check the length with:
+//
+//	len(mockedAccounts.CheckNewPasswordCalls())
+func (mock *AccountsMock) CheckNewPasswordCalls() []struct {
+	Password domain.Password
+} {
+	var calls []struct {
+		Password domain.Password
+	}
+	mock.lockCheckNewPassword.RLock()
+	calls = mock.calls.CheckNewPassword
+	mock.lockCheckNewPassword.RUnlock()
+	return calls
+}
+
+// Create calls CreateFunc.
+func (mock *AccountsMock) Create(ctx context.Context, by domain.Actor, email domain.Email, password domain.Password, admin bool) (domain.User, error) {
+	if mock.CreateFunc == nil {
+		panic("AccountsMock.CreateFunc: method is nil but Accounts.Create was just called")
+	}
+	callInfo := struct {
+		Ctx      context.Context
+		By       domain.Actor
+		Email    domain.Email
+		Password domain.Password
+		Admin    bool
+	}{
+		Ctx:      ctx,
+		By:       by,
+		Email:    email,
+		Password: password,
+		Admin:    admin,
+	}
+	mock.lockCreate.Lock()
+	mock.calls.Create = append(mock.calls.Create, callInfo)
+	mock.lockCreate.Unlock()
+	return mock.CreateFunc(ctx, by, email, password, admin)
+}
+
+// CreateCalls gets all the calls that were made to Create.
+// Check the length with:
+//
+//	len(mockedAccounts.CreateCalls())
+func (mock *AccountsMock) CreateCalls() []struct {
+	Ctx      context.Context
+	By       domain.Actor
+	Email    domain.Email
+	Password domain.Password
+	Admin    bool
+} {
+	var calls []struct {
+		Ctx      context.Context
+		By       domain.Actor
+		Email    domain.Email
+		Password domain.Password
+		Admin    bool
+	}
+	mock.lockCreate.RLock()
+	calls = mock.calls.Create
+	mock.lockCreate.RUnlock()
+	return calls
+}
+
+// Delete calls DeleteFunc.
+func (mock *AccountsMock) Delete(ctx context.Context, by domain.Actor, id domain.UUID) error {
+	if mock.DeleteFunc == nil {
+		panic("AccountsMock.DeleteFunc: method is nil but Accounts.Delete was just called")
+	}
+	callInfo := struct {
+		Ctx context.Context
+		By  domain.Actor
+		ID  domain.UUID
+	}{
+		Ctx: ctx,
+		By:  by,
+		ID:  id,
+	}
+	mock.lockDelete.Lock()
+	mock.calls.Delete = append(mock.calls.Delete, callInfo)
+	mock.lockDelete.Unlock()
+	return mock.DeleteFunc(ctx, by, id)
+}
+
+// DeleteCalls gets all the calls that were made to Delete.
+// Check the length with:
+//
+//	len(mockedAccounts.DeleteCalls())
+func (mock *AccountsMock) DeleteCalls() []struct {
+	Ctx context.Context
+	By  domain.Actor
+	ID  domain.UUID
+} {
+	var calls []struct {
+		Ctx context.Context
+		By  domain.Actor
+		ID  domain.UUID
+	}
+	mock.lockDelete.RLock()
+	calls = mock.calls.Delete
+	mock.lockDelete.RUnlock()
+	return calls
+}
+
+// Find calls FindFunc.
+func (mock *AccountsMock) Find(ctx context.Context, by domain.Actor, email domain.Email) (domain.User, error) {
+	if mock.FindFunc == nil {
+		panic("AccountsMock.FindFunc: method is nil but Accounts.Find was just called")
+	}
+	callInfo := struct {
+		Ctx   context.Context
+		By    domain.Actor
+		Email domain.Email
+	}{
+		Ctx:   ctx,
+		By:    by,
+		Email: email,
+	}
+	mock.lockFind.Lock()
+	mock.calls.Find = append(mock.calls.Find, callInfo)
+	mock.lockFind.Unlock()
+	return mock.FindFunc(ctx, by, email)
+}
+
+// FindCalls gets all the calls that were made to Find.
+// Check the length with:
+//
+//	len(mockedAccounts.FindCalls())
+func (mock *AccountsMock) FindCalls() []struct {
+	Ctx   context.Context
+	By    domain.Actor
+	Email domain.Email
+} {
+	var calls []struct {
+		Ctx   context.Context
+		By    domain.Actor
+		Email domain.Email
+	}
+	mock.lockFind.RLock()
+	calls = mock.calls.Find
+	mock.lockFind.RUnlock()
+	return calls
+}
+
+// Get calls GetFunc.
+func (mock *AccountsMock) Get(ctx context.Context, by domain.Actor, id domain.UUID) (domain.User, error) {
+	if mock.GetFunc == nil {
+		panic("AccountsMock.GetFunc: method is nil but Accounts.Get was just called")
+	}
+	callInfo := struct {
+		Ctx context.Context
+		By  domain.Actor
+		ID  domain.UUID
+	}{
+		Ctx: ctx,
+		By:  by,
+		ID:  id,
+	}
+	mock.lockGet.Lock()
+	mock.calls.Get = append(mock.calls.Get, callInfo)
+	mock.lockGet.Unlock()
+	return mock.GetFunc(ctx, by, id)
+}
+
+// GetCalls gets all the calls that were made to Get.
+// Check the length with:
+//
+//	len(mockedAccounts.GetCalls())
+func (mock *AccountsMock) GetCalls() []struct {
+	Ctx context.Context
+	By  domain.Actor
+	ID  domain.UUID
+} {
+	var calls []struct {
+		Ctx context.Context
+		By  domain.Actor
+		ID  domain.UUID
+	}
+	mock.lockGet.RLock()
+	calls = mock.calls.Get
+	mock.lockGet.RUnlock()
+	return calls
+}
+
+// List calls ListFunc.
+func (mock *AccountsMock) List(ctx context.Context, by domain.Actor, page domain.PageRequest) (domain.Page[domain.User], error) {
+	if mock.ListFunc == nil {
+		panic("AccountsMock.ListFunc: method is nil but Accounts.List was just called")
+	}
+	callInfo := struct {
+		Ctx  context.Context
+		By   domain.Actor
+		Page domain.PageRequest
+	}{
+		Ctx:  ctx,
+		By:   by,
+		Page: page,
+	}
+	mock.lockList.Lock()
+	mock.calls.List = append(mock.calls.List, callInfo)
+	mock.lockList.Unlock()
+	return mock.ListFunc(ctx, by, page)
+}
+
+// ListCalls gets all the calls that were made to List.
+// Check the length with:
+//
+//	len(mockedAccounts.ListCalls())
+func (mock *AccountsMock) ListCalls() []struct {
+	Ctx  context.Context
+	By   domain.Actor
+	Page domain.PageRequest
+} {
+	var calls []struct {
+		Ctx  context.Context
+		By   domain.Actor
+		Page domain.PageRequest
+	}
+	mock.lockList.RLock()
+	calls = mock.calls.List
+	mock.lockList.RUnlock()
+	return calls
+}
+
+// LogOut calls LogOutFunc.
+func (mock *AccountsMock) LogOut(ctx context.Context, by domain.Actor, id domain.UUID) error {
+	if mock.LogOutFunc == nil {
+		panic("AccountsMock.LogOutFunc: method is nil but Accounts.LogOut was just called")
+	}
+	callInfo := struct {
+		Ctx context.Context
+		By  domain.Actor
+		ID  domain.UUID
+	}{
+		Ctx: ctx,
+		By:  by,
+		ID:  id,
+	}
+	mock.lockLogOut.Lock()
+	mock.calls.LogOut = append(mock.calls.LogOut, callInfo)
+	mock.lockLogOut.Unlock()
+	return mock.LogOutFunc(ctx, by, id)
+}
+
+// LogOutCalls gets all the calls that were made to LogOut.
+// Check the length with:
+//
+//	len(mockedAccounts.LogOutCalls())
+func (mock *AccountsMock) LogOutCalls() []struct {
+	Ctx context.Context
+	By  domain.Actor
+	ID  domain.UUID
+} {
+	var calls []struct {
+		Ctx context.Context
+		By  domain.Actor
+		ID  domain.UUID
+	}
+	mock.lockLogOut.RLock()
+	calls = mock.calls.LogOut
+	mock.lockLogOut.RUnlock()
+	return calls
+}
+
 // Ensure, that WidgetsMock does implement ports.Widgets.
 // If this is not the case, regenerate this file with moq.
 var _ ports.Widgets = &WidgetsMock{}
@@ -305,20 +994,26 @@ var _ ports.Widgets = &WidgetsMock{}
 //
 //		// make and configure a mocked ports.Widgets
 //		mockedWidgets := &WidgetsMock{
-//			CreateFunc: func(ctx context.Context, claims domain.Claims, name domain.WidgetName, infoURL domain.InfoURL, deadline domain.Deadline) error {
+//			ChangeFunc: func(ctx context.Context, claims domain.Claims, name domain.WidgetName, change domain.WidgetChange, condition domain.Condition) (domain.Widget, error) {
+//				panic("mock out the Change method")
+//			},
+//			CreateFunc: func(ctx context.Context, claims domain.Claims, name domain.WidgetName, fields domain.WidgetFields, condition domain.Condition) (domain.Widget, error) {
 //				panic("mock out the Create method")
 //			},
-//			DeleteFunc: func(ctx context.Context, claims domain.Claims, name domain.WidgetName) error {
+//			DeleteFunc: func(ctx context.Context, claims domain.Claims, name domain.WidgetName, condition domain.Condition) error {
 //				panic("mock out the Delete method")
 //			},
 //			GetFunc: func(ctx context.Context, name domain.WidgetName) (domain.Widget, error) {
 //				panic("mock out the Get method")
 //			},
-//			ListFunc: func(ctx context.Context, page domain.PageRequest) (domain.Page, error) {
+//			ListFunc: func(ctx context.Context, page domain.PageRequest) (domain.Page[domain.Widget], error) {
 //				panic("mock out the List method")
 //			},
-//			PutFunc: func(ctx context.Context, claims domain.Claims, name domain.WidgetName, infoURL domain.InfoURL, deadline domain.Deadline) (bool, error) {
+//			PutFunc: func(ctx context.Context, claims domain.Claims, name domain.WidgetName, fields domain.WidgetFields, condition domain.Condition) (domain.Widget, bool, error) {
 //				panic("mock out the Put method")
+//			},
+//			SliceFunc: func(ctx context.Context, query domain.WidgetQuery, cursor string, limit int) (domain.Slice[domain.Widget], error) {
+//				panic("mock out the Slice method")
 //			},
 //		}
 //
@@ -327,23 +1022,42 @@ var _ ports.Widgets = &WidgetsMock{}
 //
 //	}
 type WidgetsMock struct {
+	// ChangeFunc mocks the Change method.
+	ChangeFunc func(ctx context.Context, claims domain.Claims, name domain.WidgetName, change domain.WidgetChange, condition domain.Condition) (domain.Widget, error)
+
 	// CreateFunc mocks the Create method.
-	CreateFunc func(ctx context.Context, claims domain.Claims, name domain.WidgetName, infoURL domain.InfoURL, deadline domain.Deadline) error
+	CreateFunc func(ctx context.Context, claims domain.Claims, name domain.WidgetName, fields domain.WidgetFields, condition domain.Condition) (domain.Widget, error)
 
 	// DeleteFunc mocks the Delete method.
-	DeleteFunc func(ctx context.Context, claims domain.Claims, name domain.WidgetName) error
+	DeleteFunc func(ctx context.Context, claims domain.Claims, name domain.WidgetName, condition domain.Condition) error
 
 	// GetFunc mocks the Get method.
 	GetFunc func(ctx context.Context, name domain.WidgetName) (domain.Widget, error)
 
 	// ListFunc mocks the List method.
-	ListFunc func(ctx context.Context, page domain.PageRequest) (domain.Page, error)
+	ListFunc func(ctx context.Context, page domain.PageRequest) (domain.Page[domain.Widget], error)
 
 	// PutFunc mocks the Put method.
-	PutFunc func(ctx context.Context, claims domain.Claims, name domain.WidgetName, infoURL domain.InfoURL, deadline domain.Deadline) (bool, error)
+	PutFunc func(ctx context.Context, claims domain.Claims, name domain.WidgetName, fields domain.WidgetFields, condition domain.Condition) (domain.Widget, bool, error)
+
+	// SliceFunc mocks the Slice method.
+	SliceFunc func(ctx context.Context, query domain.WidgetQuery, cursor string, limit int) (domain.Slice[domain.Widget], error)
 
 	// calls tracks calls to the methods.
 	calls struct {
+		// Change holds details about calls to the Change method.
+		Change []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// Claims is the claims argument value.
+			Claims domain.Claims
+			// Name is the name argument value.
+			Name domain.WidgetName
+			// Change is the change argument value.
+			Change domain.WidgetChange
+			// Condition is the condition argument value.
+			Condition domain.Condition
+		}
 		// Create holds details about calls to the Create method.
 		Create []struct {
 			// Ctx is the ctx argument value.
@@ -352,10 +1066,10 @@ type WidgetsMock struct {
 			Claims domain.Claims
 			// Name is the name argument value.
 			Name domain.WidgetName
-			// InfoURL is the infoURL argument value.
-			InfoURL domain.InfoURL
-			// Deadline is the deadline argument value.
-			Deadline domain.Deadline
+			// Fields is the fields argument value.
+			Fields domain.WidgetFields
+			// Condition is the condition argument value.
+			Condition domain.Condition
 		}
 		// Delete holds details about calls to the Delete method.
 		Delete []struct {
@@ -365,6 +1079,8 @@ type WidgetsMock struct {
 			Claims domain.Claims
 			// Name is the name argument value.
 			Name domain.WidgetName
+			// Condition is the condition argument value.
+			Condition domain.Condition
 		}
 		// Get holds details about calls to the Get method.
 		Get []struct {
@@ -388,41 +1104,102 @@ type WidgetsMock struct {
 			Claims domain.Claims
 			// Name is the name argument value.
 			Name domain.WidgetName
-			// InfoURL is the infoURL argument value.
-			InfoURL domain.InfoURL
-			// Deadline is the deadline argument value.
-			Deadline domain.Deadline
+			// Fields is the fields argument value.
+			Fields domain.WidgetFields
+			// Condition is the condition argument value.
+			Condition domain.Condition
+		}
+		// Slice holds details about calls to the Slice method.
+		Slice []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// Query is the query argument value.
+			Query domain.WidgetQuery
+			// Cursor is the cursor argument value.
+			Cursor string
+			// Limit is the limit argument value.
+			Limit int
 		}
 	}
+	lockChange sync.RWMutex
 	lockCreate sync.RWMutex
 	lockDelete sync.RWMutex
 	lockGet    sync.RWMutex
 	lockList   sync.RWMutex
 	lockPut    sync.RWMutex
+	lockSlice  sync.RWMutex
+}
+
+// Change calls ChangeFunc.
+func (mock *WidgetsMock) Change(ctx context.Context, claims domain.Claims, name domain.WidgetName, change domain.WidgetChange, condition domain.Condition) (domain.Widget, error) {
+	if mock.ChangeFunc == nil {
+		panic("WidgetsMock.ChangeFunc: method is nil but Widgets.Change was just called")
+	}
+	callInfo := struct {
+		Ctx       context.Context
+		Claims    domain.Claims
+		Name      domain.WidgetName
+		Change    domain.WidgetChange
+		Condition domain.Condition
+	}{
+		Ctx:       ctx,
+		Claims:    claims,
+		Name:      name,
+		Change:    change,
+		Condition: condition,
+	}
+	mock.lockChange.Lock()
+	mock.calls.Change = append(mock.calls.Change, callInfo)
+	mock.lockChange.Unlock()
+	return mock.ChangeFunc(ctx, claims, name, change, condition)
+}
+
+// ChangeCalls gets all the calls that were made to Change.
+// Check the length with:
+//
+//	len(mockedWidgets.ChangeCalls())
+func (mock *WidgetsMock) ChangeCalls() []struct {
+	Ctx       context.Context
+	Claims    domain.Claims
+	Name      domain.WidgetName
+	Change    domain.WidgetChange
+	Condition domain.Condition
+} {
+	var calls []struct {
+		Ctx       context.Context
+		Claims    domain.Claims
+		Name      domain.WidgetName
+		Change    domain.WidgetChange
+		Condition domain.Condition
+	}
+	mock.lockChange.RLock()
+	calls = mock.calls.Change
+	mock.lockChange.RUnlock()
+	return calls
 }
 
 // Create calls CreateFunc.
-func (mock *WidgetsMock) Create(ctx context.Context, claims domain.Claims, name domain.WidgetName, infoURL domain.InfoURL, deadline domain.Deadline) error {
+func (mock *WidgetsMock) Create(ctx context.Context, claims domain.Claims, name domain.WidgetName, fields domain.WidgetFields, condition domain.Condition) (domain.Widget, error) {
 	if mock.CreateFunc == nil {
 		panic("WidgetsMock.CreateFunc: method is nil but Widgets.Create was just called")
 	}
 	callInfo := struct {
-		Ctx      context.Context
-		Claims   domain.Claims
-		Name     domain.WidgetName
-		InfoURL  domain.InfoURL
-		Deadline domain.Deadline
+		Ctx       context.Context
+		Claims    domain.Claims
+		Name      domain.WidgetName
+		Fields    domain.WidgetFields
+		Condition domain.Condition
 	}{
-		Ctx:      ctx,
-		Claims:   claims,
-		Name:     name,
-		InfoURL:  infoURL,
-		Deadline: deadline,
+		Ctx:       ctx,
+		Claims:    claims,
+		Name:      name,
+		Fields:    fields,
+		Condition: condition,
 	}
 	mock.lockCreate.Lock()
 	mock.calls.Create = append(mock.calls.Create, callInfo)
 	mock.lockCreate.Unlock()
-	return mock.CreateFunc(ctx, claims, name, infoURL, deadline)
+	return mock.CreateFunc(ctx, claims, name, fields, condition)
 }
 
 // CreateCalls gets all the calls that were made to Create.
@@ -430,18 +1207,18 @@ func (mock *WidgetsMock) Create(ctx context.Context, claims domain.Claims, name 
 //
 //	len(mockedWidgets.CreateCalls())
 func (mock *WidgetsMock) CreateCalls() []struct {
-	Ctx      context.Context
-	Claims   domain.Claims
-	Name     domain.WidgetName
-	InfoURL  domain.InfoURL
-	Deadline domain.Deadline
+	Ctx       context.Context
+	Claims    domain.Claims
+	Name      domain.WidgetName
+	Fields    domain.WidgetFields
+	Condition domain.Condition
 } {
 	var calls []struct {
-		Ctx      context.Context
-		Claims   domain.Claims
-		Name     domain.WidgetName
-		InfoURL  domain.InfoURL
-		Deadline domain.Deadline
+		Ctx       context.Context
+		Claims    domain.Claims
+		Name      domain.WidgetName
+		Fields    domain.WidgetFields
+		Condition domain.Condition
 	}
 	mock.lockCreate.RLock()
 	calls = mock.calls.Create
@@ -450,23 +1227,25 @@ func (mock *WidgetsMock) CreateCalls() []struct {
 }
 
 // Delete calls DeleteFunc.
-func (mock *WidgetsMock) Delete(ctx context.Context, claims domain.Claims, name domain.WidgetName) error {
+func (mock *WidgetsMock) Delete(ctx context.Context, claims domain.Claims, name domain.WidgetName, condition domain.Condition) error {
 	if mock.DeleteFunc == nil {
 		panic("WidgetsMock.DeleteFunc: method is nil but Widgets.Delete was just called")
 	}
 	callInfo := struct {
-		Ctx    context.Context
-		Claims domain.Claims
-		Name   domain.WidgetName
+		Ctx       context.Context
+		Claims    domain.Claims
+		Name      domain.WidgetName
+		Condition domain.Condition
 	}{
-		Ctx:    ctx,
-		Claims: claims,
-		Name:   name,
+		Ctx:       ctx,
+		Claims:    claims,
+		Name:      name,
+		Condition: condition,
 	}
 	mock.lockDelete.Lock()
 	mock.calls.Delete = append(mock.calls.Delete, callInfo)
 	mock.lockDelete.Unlock()
-	return mock.DeleteFunc(ctx, claims, name)
+	return mock.DeleteFunc(ctx, claims, name, condition)
 }
 
 // DeleteCalls gets all the calls that were made to Delete.
@@ -474,14 +1253,16 @@ func (mock *WidgetsMock) Delete(ctx context.Context, claims domain.Claims, name 
 //
 //	len(mockedWidgets.DeleteCalls())
 func (mock *WidgetsMock) DeleteCalls() []struct {
-	Ctx    context.Context
-	Claims domain.Claims
-	Name   domain.WidgetName
+	Ctx       context.Context
+	Claims    domain.Claims
+	Name      domain.WidgetName
+	Condition domain.Condition
 } {
 	var calls []struct {
-		Ctx    context.Context
-		Claims domain.Claims
-		Name   domain.WidgetName
+		Ctx       context.Context
+		Claims    domain.Claims
+		Name      domain.WidgetName
+		Condition domain.Condition
 	}
 	mock.lockDelete.RLock()
 	calls = mock.calls.Delete
@@ -526,7 +1307,7 @@ func (mock *WidgetsMock) GetCalls() []struct {
 }
 
 // List calls ListFunc.
-func (mock *WidgetsMock) List(ctx context.Context, page domain.PageRequest) (domain.Page, error) {
+func (mock *WidgetsMock) List(ctx context.Context, page domain.PageRequest) (domain.Page[domain.Widget], error) {
 	if mock.ListFunc == nil {
 		panic("WidgetsMock.ListFunc: method is nil but Widgets.List was just called")
 	}
@@ -562,27 +1343,27 @@ func (mock *WidgetsMock) ListCalls() []struct {
 }
 
 // Put calls PutFunc.
-func (mock *WidgetsMock) Put(ctx context.Context, claims domain.Claims, name domain.WidgetName, infoURL domain.InfoURL, deadline domain.Deadline) (bool, error) {
+func (mock *WidgetsMock) Put(ctx context.Context, claims domain.Claims, name domain.WidgetName, fields domain.WidgetFields, condition domain.Condition) (domain.Widget, bool, error) {
 	if mock.PutFunc == nil {
 		panic("WidgetsMock.PutFunc: method is nil but Widgets.Put was just called")
 	}
 	callInfo := struct {
-		Ctx      context.Context
-		Claims   domain.Claims
-		Name     domain.WidgetName
-		InfoURL  domain.InfoURL
-		Deadline domain.Deadline
+		Ctx       context.Context
+		Claims    domain.Claims
+		Name      domain.WidgetName
+		Fields    domain.WidgetFields
+		Condition domain.Condition
 	}{
-		Ctx:      ctx,
-		Claims:   claims,
-		Name:     name,
-		InfoURL:  infoURL,
-		Deadline: deadline,
+		Ctx:       ctx,
+		Claims:    claims,
+		Name:      name,
+		Fields:    fields,
+		Condition: condition,
 	}
 	mock.lockPut.Lock()
 	mock.calls.Put = append(mock.calls.Put, callInfo)
 	mock.lockPut.Unlock()
-	return mock.PutFunc(ctx, claims, name, infoURL, deadline)
+	return mock.PutFunc(ctx, claims, name, fields, condition)
 }
 
 // PutCalls gets all the calls that were made to Put.
@@ -590,22 +1371,884 @@ func (mock *WidgetsMock) Put(ctx context.Context, claims domain.Claims, name dom
 //
 //	len(mockedWidgets.PutCalls())
 func (mock *WidgetsMock) PutCalls() []struct {
-	Ctx      context.Context
-	Claims   domain.Claims
-	Name     domain.WidgetName
-	InfoURL  domain.InfoURL
-	Deadline domain.Deadline
+	Ctx       context.Context
+	Claims    domain.Claims
+	Name      domain.WidgetName
+	Fields    domain.WidgetFields
+	Condition domain.Condition
 } {
 	var calls []struct {
-		Ctx      context.Context
-		Claims   domain.Claims
-		Name     domain.WidgetName
-		InfoURL  domain.InfoURL
-		Deadline domain.Deadline
+		Ctx       context.Context
+		Claims    domain.Claims
+		Name      domain.WidgetName
+		Fields    domain.WidgetFields
+		Condition domain.Condition
 	}
 	mock.lockPut.RLock()
 	calls = mock.calls.Put
 	mock.lockPut.RUnlock()
+	return calls
+}
+
+// Slice calls SliceFunc.
+func (mock *WidgetsMock) Slice(ctx context.Context, query domain.WidgetQuery, cursor string, limit int) (domain.Slice[domain.Widget], error) {
+	if mock.SliceFunc == nil {
+		panic("WidgetsMock.SliceFunc: method is nil but Widgets.Slice was just called")
+	}
+	callInfo := struct {
+		Ctx    context.Context
+		Query  domain.WidgetQuery
+		Cursor string
+		Limit  int
+	}{
+		Ctx:    ctx,
+		Query:  query,
+		Cursor: cursor,
+		Limit:  limit,
+	}
+	mock.lockSlice.Lock()
+	mock.calls.Slice = append(mock.calls.Slice, callInfo)
+	mock.lockSlice.Unlock()
+	return mock.SliceFunc(ctx, query, cursor, limit)
+}
+
+// SliceCalls gets all the calls that were made to Slice.
+// Check the length with:
+//
+//	len(mockedWidgets.SliceCalls())
+func (mock *WidgetsMock) SliceCalls() []struct {
+	Ctx    context.Context
+	Query  domain.WidgetQuery
+	Cursor string
+	Limit  int
+} {
+	var calls []struct {
+		Ctx    context.Context
+		Query  domain.WidgetQuery
+		Cursor string
+		Limit  int
+	}
+	mock.lockSlice.RLock()
+	calls = mock.calls.Slice
+	mock.lockSlice.RUnlock()
+	return calls
+}
+
+// Ensure, that KeysMock does implement ports.Keys.
+// If this is not the case, regenerate this file with moq.
+var _ ports.Keys = &KeysMock{}
+
+// KeysMock is a mock implementation of ports.Keys.
+//
+//	func TestSomethingThatUsesKeys(t *testing.T) {
+//
+//		// make and configure a mocked ports.Keys
+//		mockedKeys := &KeysMock{
+//			ListFunc: func(ctx context.Context, by domain.Actor) ([]domain.TokenKey, error) {
+//				panic("mock out the List method")
+//			},
+//			RotateFunc: func(ctx context.Context, by domain.Actor) (domain.TokenKey, error) {
+//				panic("mock out the Rotate method")
+//			},
+//		}
+//
+//		// use mockedKeys in code that requires ports.Keys
+//		// and then make assertions.
+//
+//	}
+type KeysMock struct {
+	// ListFunc mocks the List method.
+	ListFunc func(ctx context.Context, by domain.Actor) ([]domain.TokenKey, error)
+
+	// RotateFunc mocks the Rotate method.
+	RotateFunc func(ctx context.Context, by domain.Actor) (domain.TokenKey, error)
+
+	// calls tracks calls to the methods.
+	calls struct {
+		// List holds details about calls to the List method.
+		List []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// By is the by argument value.
+			By domain.Actor
+		}
+		// Rotate holds details about calls to the Rotate method.
+		Rotate []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// By is the by argument value.
+			By domain.Actor
+		}
+	}
+	lockList   sync.RWMutex
+	lockRotate sync.RWMutex
+}
+
+// List calls ListFunc.
+func (mock *KeysMock) List(ctx context.Context, by domain.Actor) ([]domain.TokenKey, error) {
+	if mock.ListFunc == nil {
+		panic("KeysMock.ListFunc: method is nil but Keys.List was just called")
+	}
+	callInfo := struct {
+		Ctx context.Context
+		By  domain.Actor
+	}{
+		Ctx: ctx,
+		By:  by,
+	}
+	mock.lockList.Lock()
+	mock.calls.List = append(mock.calls.List, callInfo)
+	mock.lockList.Unlock()
+	return mock.ListFunc(ctx, by)
+}
+
+// ListCalls gets all the calls that were made to List.
+// Check the length with:
+//
+//	len(mockedKeys.ListCalls())
+func (mock *KeysMock) ListCalls() []struct {
+	Ctx context.Context
+	By  domain.Actor
+} {
+	var calls []struct {
+		Ctx context.Context
+		By  domain.Actor
+	}
+	mock.lockList.RLock()
+	calls = mock.calls.List
+	mock.lockList.RUnlock()
+	return calls
+}
+
+// Rotate calls RotateFunc.
+func (mock *KeysMock) Rotate(ctx context.Context, by domain.Actor) (domain.TokenKey, error) {
+	if mock.RotateFunc == nil {
+		panic("KeysMock.RotateFunc: method is nil but Keys.Rotate was just called")
+	}
+	callInfo := struct {
+		Ctx context.Context
+		By  domain.Actor
+	}{
+		Ctx: ctx,
+		By:  by,
+	}
+	mock.lockRotate.Lock()
+	mock.calls.Rotate = append(mock.calls.Rotate, callInfo)
+	mock.lockRotate.Unlock()
+	return mock.RotateFunc(ctx, by)
+}
+
+// RotateCalls gets all the calls that were made to Rotate.
+// Check the length with:
+//
+//	len(mockedKeys.RotateCalls())
+func (mock *KeysMock) RotateCalls() []struct {
+	Ctx context.Context
+	By  domain.Actor
+} {
+	var calls []struct {
+		Ctx context.Context
+		By  domain.Actor
+	}
+	mock.lockRotate.RLock()
+	calls = mock.calls.Rotate
+	mock.lockRotate.RUnlock()
+	return calls
+}
+
+// Ensure, that TransferMock does implement ports.Transfer.
+// If this is not the case, regenerate this file with moq.
+var _ ports.Transfer = &TransferMock{}
+
+// TransferMock is a mock implementation of ports.Transfer.
+//
+//	func TestSomethingThatUsesTransfer(t *testing.T) {
+//
+//		// make and configure a mocked ports.Transfer
+//		mockedTransfer := &TransferMock{
+//			ExportFunc: func(ctx context.Context, by domain.Actor, w io.Writer) error {
+//				panic("mock out the Export method")
+//			},
+//			ImportFunc: func(ctx context.Context, by domain.Actor, r io.Reader, options ports.ImportOptions) (domain.ImportReport, error) {
+//				panic("mock out the Import method")
+//			},
+//		}
+//
+//		// use mockedTransfer in code that requires ports.Transfer
+//		// and then make assertions.
+//
+//	}
+type TransferMock struct {
+	// ExportFunc mocks the Export method.
+	ExportFunc func(ctx context.Context, by domain.Actor, w io.Writer) error
+
+	// ImportFunc mocks the Import method.
+	ImportFunc func(ctx context.Context, by domain.Actor, r io.Reader, options ports.ImportOptions) (domain.ImportReport, error)
+
+	// calls tracks calls to the methods.
+	calls struct {
+		// Export holds details about calls to the Export method.
+		Export []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// By is the by argument value.
+			By domain.Actor
+			// W is the w argument value.
+			W io.Writer
+		}
+		// Import holds details about calls to the Import method.
+		Import []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// By is the by argument value.
+			By domain.Actor
+			// R is the r argument value.
+			R io.Reader
+			// Options is the options argument value.
+			Options ports.ImportOptions
+		}
+	}
+	lockExport sync.RWMutex
+	lockImport sync.RWMutex
+}
+
+// Export calls ExportFunc.
+func (mock *TransferMock) Export(ctx context.Context, by domain.Actor, w io.Writer) error {
+	if mock.ExportFunc == nil {
+		panic("TransferMock.ExportFunc: method is nil but Transfer.Export was just called")
+	}
+	callInfo := struct {
+		Ctx context.Context
+		By  domain.Actor
+		W   io.Writer
+	}{
+		Ctx: ctx,
+		By:  by,
+		W:   w,
+	}
+	mock.lockExport.Lock()
+	mock.calls.Export = append(mock.calls.Export, callInfo)
+	mock.lockExport.Unlock()
+	return mock.ExportFunc(ctx, by, w)
+}
+
+// ExportCalls gets all the calls that were made to Export.
+// Check the length with:
+//
+//	len(mockedTransfer.ExportCalls())
+func (mock *TransferMock) ExportCalls() []struct {
+	Ctx context.Context
+	By  domain.Actor
+	W   io.Writer
+} {
+	var calls []struct {
+		Ctx context.Context
+		By  domain.Actor
+		W   io.Writer
+	}
+	mock.lockExport.RLock()
+	calls = mock.calls.Export
+	mock.lockExport.RUnlock()
+	return calls
+}
+
+// Import calls ImportFunc.
+func (mock *TransferMock) Import(ctx context.Context, by domain.Actor, r io.Reader, options ports.ImportOptions) (domain.ImportReport, error) {
+	if mock.ImportFunc == nil {
+		panic("TransferMock.ImportFunc: method is nil but Transfer.Import was just called")
+	}
+	callInfo := struct {
+		Ctx     context.Context
+		By      domain.Actor
+		R       io.Reader
+		Options ports.ImportOptions
+	}{
+		Ctx:     ctx,
+		By:      by,
+		R:       r,
+		Options: options,
+	}
+	mock.lockImport.Lock()
+	mock.calls.Import = append(mock.calls.Import, callInfo)
+	mock.lockImport.Unlock()
+	return mock.ImportFunc(ctx, by, r, options)
+}
+
+// ImportCalls gets all the calls that were made to Import.
+// Check the length with:
+//
+//	len(mockedTransfer.ImportCalls())
+func (mock *TransferMock) ImportCalls() []struct {
+	Ctx     context.Context
+	By      domain.Actor
+	R       io.Reader
+	Options ports.ImportOptions
+} {
+	var calls []struct {
+		Ctx     context.Context
+		By      domain.Actor
+		R       io.Reader
+		Options ports.ImportOptions
+	}
+	mock.lockImport.RLock()
+	calls = mock.calls.Import
+	mock.lockImport.RUnlock()
+	return calls
+}
+
+// Ensure, that MaintenanceMock does implement ports.Maintenance.
+// If this is not the case, regenerate this file with moq.
+var _ ports.Maintenance = &MaintenanceMock{}
+
+// MaintenanceMock is a mock implementation of ports.Maintenance.
+//
+//	func TestSomethingThatUsesMaintenance(t *testing.T) {
+//
+//		// make and configure a mocked ports.Maintenance
+//		mockedMaintenance := &MaintenanceMock{
+//			BackupFunc: func(ctx context.Context, by domain.Actor, w io.Writer, progress func(done int64, total int64)) error {
+//				panic("mock out the Backup method")
+//			},
+//			CheckFunc: func(ctx context.Context, by domain.Actor, progress func(done int64, total int64)) error {
+//				panic("mock out the Check method")
+//			},
+//		}
+//
+//		// use mockedMaintenance in code that requires ports.Maintenance
+//		// and then make assertions.
+//
+//	}
+type MaintenanceMock struct {
+	// BackupFunc mocks the Backup method.
+	BackupFunc func(ctx context.Context, by domain.Actor, w io.Writer, progress func(done int64, total int64)) error
+
+	// CheckFunc mocks the Check method.
+	CheckFunc func(ctx context.Context, by domain.Actor, progress func(done int64, total int64)) error
+
+	// calls tracks calls to the methods.
+	calls struct {
+		// Backup holds details about calls to the Backup method.
+		Backup []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// By is the by argument value.
+			By domain.Actor
+			// W is the w argument value.
+			W io.Writer
+			// Progress is the progress argument value.
+			Progress func(done int64, total int64)
+		}
+		// Check holds details about calls to the Check method.
+		Check []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// By is the by argument value.
+			By domain.Actor
+			// Progress is the progress argument value.
+			Progress func(done int64, total int64)
+		}
+	}
+	lockBackup sync.RWMutex
+	lockCheck  sync.RWMutex
+}
+
+// Backup calls BackupFunc.
+func (mock *MaintenanceMock) Backup(ctx context.Context, by domain.Actor, w io.Writer, progress func(done int64, total int64)) error {
+	if mock.BackupFunc == nil {
+		panic("MaintenanceMock.BackupFunc: method is nil but Maintenance.Backup was just called")
+	}
+	callInfo := struct {
+		Ctx      context.Context
+		By       domain.Actor
+		W        io.Writer
+		Progress func(done int64, total int64)
+	}{
+		Ctx:      ctx,
+		By:       by,
+		W:        w,
+		Progress: progress,
+	}
+	mock.lockBackup.Lock()
+	mock.calls.Backup = append(mock.calls.Backup, callInfo)
+	mock.lockBackup.Unlock()
+	return mock.BackupFunc(ctx, by, w, progress)
+}
+
+// BackupCalls gets all the calls that were made to Backup.
+// Check the length with:
+//
+//	len(mockedMaintenance.BackupCalls())
+func (mock *MaintenanceMock) BackupCalls() []struct {
+	Ctx      context.Context
+	By       domain.Actor
+	W        io.Writer
+	Progress func(done int64, total int64)
+} {
+	var calls []struct {
+		Ctx      context.Context
+		By       domain.Actor
+		W        io.Writer
+		Progress func(done int64, total int64)
+	}
+	mock.lockBackup.RLock()
+	calls = mock.calls.Backup
+	mock.lockBackup.RUnlock()
+	return calls
+}
+
+// Check calls CheckFunc.
+func (mock *MaintenanceMock) Check(ctx context.Context, by domain.Actor, progress func(done int64, total int64)) error {
+	if mock.CheckFunc == nil {
+		panic("MaintenanceMock.CheckFunc: method is nil but Maintenance.Check was just called")
+	}
+	callInfo := struct {
+		Ctx      context.Context
+		By       domain.Actor
+		Progress func(done int64, total int64)
+	}{
+		Ctx:      ctx,
+		By:       by,
+		Progress: progress,
+	}
+	mock.lockCheck.Lock()
+	mock.calls.Check = append(mock.calls.Check, callInfo)
+	mock.lockCheck.Unlock()
+	return mock.CheckFunc(ctx, by, progress)
+}
+
+// CheckCalls gets all the calls that were made to Check.
+// Check the length with:
+//
+//	len(mockedMaintenance.CheckCalls())
+func (mock *MaintenanceMock) CheckCalls() []struct {
+	Ctx      context.Context
+	By       domain.Actor
+	Progress func(done int64, total int64)
+} {
+	var calls []struct {
+		Ctx      context.Context
+		By       domain.Actor
+		Progress func(done int64, total int64)
+	}
+	mock.lockCheck.RLock()
+	calls = mock.calls.Check
+	mock.lockCheck.RUnlock()
+	return calls
+}
+
+// Ensure, that StoreMock does implement ports.Store.
+// If this is not the case, regenerate this file with moq.
+var _ ports.Store = &StoreMock{}
+
+// StoreMock is a mock implementation of ports.Store.
+//
+//	func TestSomethingThatUsesStore(t *testing.T) {
+//
+//		// make and configure a mocked ports.Store
+//		mockedStore := &StoreMock{
+//			BlacklistFunc: func() ports.TokenBlacklist {
+//				panic("mock out the Blacklist method")
+//			},
+//			CloseFunc: func() error {
+//				panic("mock out the Close method")
+//			},
+//			CursorKeyFunc: func() domain.CursorKey {
+//				panic("mock out the CursorKey method")
+//			},
+//			PingFunc: func(ctx context.Context) error {
+//				panic("mock out the Ping method")
+//			},
+//			SharedFunc: func() bool {
+//				panic("mock out the Shared method")
+//			},
+//			UsersFunc: func() ports.UserRepository {
+//				panic("mock out the Users method")
+//			},
+//			WidgetsFunc: func() ports.WidgetRepository {
+//				panic("mock out the Widgets method")
+//			},
+//		}
+//
+//		// use mockedStore in code that requires ports.Store
+//		// and then make assertions.
+//
+//	}
+type StoreMock struct {
+	// BlacklistFunc mocks the Blacklist method.
+	BlacklistFunc func() ports.TokenBlacklist
+
+	// CloseFunc mocks the Close method.
+	CloseFunc func() error
+
+	// CursorKeyFunc mocks the CursorKey method.
+	CursorKeyFunc func() domain.CursorKey
+
+	// PingFunc mocks the Ping method.
+	PingFunc func(ctx context.Context) error
+
+	// SharedFunc mocks the Shared method.
+	SharedFunc func() bool
+
+	// UsersFunc mocks the Users method.
+	UsersFunc func() ports.UserRepository
+
+	// WidgetsFunc mocks the Widgets method.
+	WidgetsFunc func() ports.WidgetRepository
+
+	// calls tracks calls to the methods.
+	calls struct {
+		// Blacklist holds details about calls to the Blacklist method.
+		Blacklist []struct {
+		}
+		// Close holds details about calls to the Close method.
+		Close []struct {
+		}
+		// CursorKey holds details about calls to the CursorKey method.
+		CursorKey []struct {
+		}
+		// Ping holds details about calls to the Ping method.
+		Ping []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+		}
+		// Shared holds details about calls to the Shared method.
+		Shared []struct {
+		}
+		// Users holds details about calls to the Users method.
+		Users []struct {
+		}
+		// Widgets holds details about calls to the Widgets method.
+		Widgets []struct {
+		}
+	}
+	lockBlacklist sync.RWMutex
+	lockClose     sync.RWMutex
+	lockCursorKey sync.RWMutex
+	lockPing      sync.RWMutex
+	lockShared    sync.RWMutex
+	lockUsers     sync.RWMutex
+	lockWidgets   sync.RWMutex
+}
+
+// Blacklist calls BlacklistFunc.
+func (mock *StoreMock) Blacklist() ports.TokenBlacklist {
+	if mock.BlacklistFunc == nil {
+		panic("StoreMock.BlacklistFunc: method is nil but Store.Blacklist was just called")
+	}
+	callInfo := struct {
+	}{}
+	mock.lockBlacklist.Lock()
+	mock.calls.Blacklist = append(mock.calls.Blacklist, callInfo)
+	mock.lockBlacklist.Unlock()
+	return mock.BlacklistFunc()
+}
+
+// BlacklistCalls gets all the calls that were made to Blacklist.
+// Check the length with:
+//
+//	len(mockedStore.BlacklistCalls())
+func (mock *StoreMock) BlacklistCalls() []struct {
+} {
+	var calls []struct {
+	}
+	mock.lockBlacklist.RLock()
+	calls = mock.calls.Blacklist
+	mock.lockBlacklist.RUnlock()
+	return calls
+}
+
+// Close calls CloseFunc.
+func (mock *StoreMock) Close() error {
+	if mock.CloseFunc == nil {
+		panic("StoreMock.CloseFunc: method is nil but Store.Close was just called")
+	}
+	callInfo := struct {
+	}{}
+	mock.lockClose.Lock()
+	mock.calls.Close = append(mock.calls.Close, callInfo)
+	mock.lockClose.Unlock()
+	return mock.CloseFunc()
+}
+
+// CloseCalls gets all the calls that were made to Close.
+// Check the length with:
+//
+//	len(mockedStore.CloseCalls())
+func (mock *StoreMock) CloseCalls() []struct {
+} {
+	var calls []struct {
+	}
+	mock.lockClose.RLock()
+	calls = mock.calls.Close
+	mock.lockClose.RUnlock()
+	return calls
+}
+
+// CursorKey calls CursorKeyFunc.
+func (mock *StoreMock) CursorKey() domain.CursorKey {
+	if mock.CursorKeyFunc == nil {
+		panic("StoreMock.CursorKeyFunc: method is nil but Store.CursorKey was just called")
+	}
+	callInfo := struct {
+	}{}
+	mock.lockCursorKey.Lock()
+	mock.calls.CursorKey = append(mock.calls.CursorKey, callInfo)
+	mock.lockCursorKey.Unlock()
+	return mock.CursorKeyFunc()
+}
+
+// CursorKeyCalls gets all the calls that were made to CursorKey.
+// Check the length with:
+//
+//	len(mockedStore.CursorKeyCalls())
+func (mock *StoreMock) CursorKeyCalls() []struct {
+} {
+	var calls []struct {
+	}
+	mock.lockCursorKey.RLock()
+	calls = mock.calls.CursorKey
+	mock.lockCursorKey.RUnlock()
+	return calls
+}
+
+// Ping calls PingFunc.
+func (mock *StoreMock) Ping(ctx context.Context) error {
+	if mock.PingFunc == nil {
+		panic("StoreMock.PingFunc: method is nil but Store.Ping was just called")
+	}
+	callInfo := struct {
+		Ctx context.Context
+	}{
+		Ctx: ctx,
+	}
+	mock.lockPing.Lock()
+	mock.calls.Ping = append(mock.calls.Ping, callInfo)
+	mock.lockPing.Unlock()
+	return mock.PingFunc(ctx)
+}
+
+// PingCalls gets all the calls that were made to Ping.
+// Check the length with:
+//
+//	len(mockedStore.PingCalls())
+func (mock *StoreMock) PingCalls() []struct {
+	Ctx context.Context
+} {
+	var calls []struct {
+		Ctx context.Context
+	}
+	mock.lockPing.RLock()
+	calls = mock.calls.Ping
+	mock.lockPing.RUnlock()
+	return calls
+}
+
+// Shared calls SharedFunc.
+func (mock *StoreMock) Shared() bool {
+	if mock.SharedFunc == nil {
+		panic("StoreMock.SharedFunc: method is nil but Store.Shared was just called")
+	}
+	callInfo := struct {
+	}{}
+	mock.lockShared.Lock()
+	mock.calls.Shared = append(mock.calls.Shared, callInfo)
+	mock.lockShared.Unlock()
+	return mock.SharedFunc()
+}
+
+// SharedCalls gets all the calls that were made to Shared.
+// Check the length with:
+//
+//	len(mockedStore.SharedCalls())
+func (mock *StoreMock) SharedCalls() []struct {
+} {
+	var calls []struct {
+	}
+	mock.lockShared.RLock()
+	calls = mock.calls.Shared
+	mock.lockShared.RUnlock()
+	return calls
+}
+
+// Users calls UsersFunc.
+func (mock *StoreMock) Users() ports.UserRepository {
+	if mock.UsersFunc == nil {
+		panic("StoreMock.UsersFunc: method is nil but Store.Users was just called")
+	}
+	callInfo := struct {
+	}{}
+	mock.lockUsers.Lock()
+	mock.calls.Users = append(mock.calls.Users, callInfo)
+	mock.lockUsers.Unlock()
+	return mock.UsersFunc()
+}
+
+// UsersCalls gets all the calls that were made to Users.
+// Check the length with:
+//
+//	len(mockedStore.UsersCalls())
+func (mock *StoreMock) UsersCalls() []struct {
+} {
+	var calls []struct {
+	}
+	mock.lockUsers.RLock()
+	calls = mock.calls.Users
+	mock.lockUsers.RUnlock()
+	return calls
+}
+
+// Widgets calls WidgetsFunc.
+func (mock *StoreMock) Widgets() ports.WidgetRepository {
+	if mock.WidgetsFunc == nil {
+		panic("StoreMock.WidgetsFunc: method is nil but Store.Widgets was just called")
+	}
+	callInfo := struct {
+	}{}
+	mock.lockWidgets.Lock()
+	mock.calls.Widgets = append(mock.calls.Widgets, callInfo)
+	mock.lockWidgets.Unlock()
+	return mock.WidgetsFunc()
+}
+
+// WidgetsCalls gets all the calls that were made to Widgets.
+// Check the length with:
+//
+//	len(mockedStore.WidgetsCalls())
+func (mock *StoreMock) WidgetsCalls() []struct {
+} {
+	var calls []struct {
+	}
+	mock.lockWidgets.RLock()
+	calls = mock.calls.Widgets
+	mock.lockWidgets.RUnlock()
+	return calls
+}
+
+// Ensure, that FileStoreMock does implement ports.FileStore.
+// If this is not the case, regenerate this file with moq.
+var _ ports.FileStore = &FileStoreMock{}
+
+// FileStoreMock is a mock implementation of ports.FileStore.
+//
+//	func TestSomethingThatUsesFileStore(t *testing.T) {
+//
+//		// make and configure a mocked ports.FileStore
+//		mockedFileStore := &FileStoreMock{
+//			BackupFunc: func(ctx context.Context, w io.Writer, progress func(done int64, total int64)) error {
+//				panic("mock out the Backup method")
+//			},
+//			CheckFunc: func(ctx context.Context, progress func(done int64, total int64)) error {
+//				panic("mock out the Check method")
+//			},
+//		}
+//
+//		// use mockedFileStore in code that requires ports.FileStore
+//		// and then make assertions.
+//
+//	}
+type FileStoreMock struct {
+	// BackupFunc mocks the Backup method.
+	BackupFunc func(ctx context.Context, w io.Writer, progress func(done int64, total int64)) error
+
+	// CheckFunc mocks the Check method.
+	CheckFunc func(ctx context.Context, progress func(done int64, total int64)) error
+
+	// calls tracks calls to the methods.
+	calls struct {
+		// Backup holds details about calls to the Backup method.
+		Backup []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// W is the w argument value.
+			W io.Writer
+			// Progress is the progress argument value.
+			Progress func(done int64, total int64)
+		}
+		// Check holds details about calls to the Check method.
+		Check []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// Progress is the progress argument value.
+			Progress func(done int64, total int64)
+		}
+	}
+	lockBackup sync.RWMutex
+	lockCheck  sync.RWMutex
+}
+
+// Backup calls BackupFunc.
+func (mock *FileStoreMock) Backup(ctx context.Context, w io.Writer, progress func(done int64, total int64)) error {
+	if mock.BackupFunc == nil {
+		panic("FileStoreMock.BackupFunc: method is nil but FileStore.Backup was just called")
+	}
+	callInfo := struct {
+		Ctx      context.Context
+		W        io.Writer
+		Progress func(done int64, total int64)
+	}{
+		Ctx:      ctx,
+		W:        w,
+		Progress: progress,
+	}
+	mock.lockBackup.Lock()
+	mock.calls.Backup = append(mock.calls.Backup, callInfo)
+	mock.lockBackup.Unlock()
+	return mock.BackupFunc(ctx, w, progress)
+}
+
+// BackupCalls gets all the calls that were made to Backup.
+// Check the length with:
+//
+//	len(mockedFileStore.BackupCalls())
+func (mock *FileStoreMock) BackupCalls() []struct {
+	Ctx      context.Context
+	W        io.Writer
+	Progress func(done int64, total int64)
+} {
+	var calls []struct {
+		Ctx      context.Context
+		W        io.Writer
+		Progress func(done int64, total int64)
+	}
+	mock.lockBackup.RLock()
+	calls = mock.calls.Backup
+	mock.lockBackup.RUnlock()
+	return calls
+}
+
+// Check calls CheckFunc.
+func (mock *FileStoreMock) Check(ctx context.Context, progress func(done int64, total int64)) error {
+	if mock.CheckFunc == nil {
+		panic("FileStoreMock.CheckFunc: method is nil but FileStore.Check was just called")
+	}
+	callInfo := struct {
+		Ctx      context.Context
+		Progress func(done int64, total int64)
+	}{
+		Ctx:      ctx,
+		Progress: progress,
+	}
+	mock.lockCheck.Lock()
+	mock.calls.Check = append(mock.calls.Check, callInfo)
+	mock.lockCheck.Unlock()
+	return mock.CheckFunc(ctx, progress)
+}
+
+// CheckCalls gets all the calls that were made to Check.
+// Check the length with:
+//
+//	len(mockedFileStore.CheckCalls())
+func (mock *FileStoreMock) CheckCalls() []struct {
+	Ctx      context.Context
+	Progress func(done int64, total int64)
+} {
+	var calls []struct {
+		Ctx      context.Context
+		Progress func(done int64, total int64)
+	}
+	mock.lockCheck.RLock()
+	calls = mock.calls.Check
+	mock.lockCheck.RUnlock()
 	return calls
 }
 
@@ -622,17 +2265,35 @@ var _ ports.UserRepository = &UserRepositoryMock{}
 //			AddFunc: func(ctx context.Context, user domain.User) error {
 //				panic("mock out the Add method")
 //			},
+//			AddAllFunc: func(ctx context.Context, users []domain.User) ([]error, error) {
+//				panic("mock out the AddAll method")
+//			},
 //			ByEmailFunc: func(ctx context.Context, email domain.Email) (domain.User, error) {
 //				panic("mock out the ByEmail method")
 //			},
 //			ByPublicIDFunc: func(ctx context.Context, id domain.UUID) (domain.User, error) {
 //				panic("mock out the ByPublicID method")
 //			},
+//			DeleteFunc: func(ctx context.Context, current domain.User) error {
+//				panic("mock out the Delete method")
+//			},
+//			DepartedFunc: func(ctx context.Context) ([]domain.UUID, error) {
+//				panic("mock out the Departed method")
+//			},
 //			HasAdminFunc: func(ctx context.Context) (bool, error) {
 //				panic("mock out the HasAdmin method")
 //			},
-//			SetCredentialsFunc: func(ctx context.Context, user domain.User, currentHash string) error {
-//				panic("mock out the SetCredentials method")
+//			ListFunc: func(ctx context.Context, page domain.PageRequest) (domain.Page[domain.User], error) {
+//				panic("mock out the List method")
+//			},
+//			SettleFunc: func(ctx context.Context, id domain.UUID) error {
+//				panic("mock out the Settle method")
+//			},
+//			SliceFunc: func(ctx context.Context, position string, limit int) (domain.Slice[domain.User], error) {
+//				panic("mock out the Slice method")
+//			},
+//			UpdateFunc: func(ctx context.Context, current domain.User, changed domain.User) error {
+//				panic("mock out the Update method")
 //			},
 //		}
 //
@@ -644,17 +2305,35 @@ type UserRepositoryMock struct {
 	// AddFunc mocks the Add method.
 	AddFunc func(ctx context.Context, user domain.User) error
 
+	// AddAllFunc mocks the AddAll method.
+	AddAllFunc func(ctx context.Context, users []domain.User) ([]error, error)
+
 	// ByEmailFunc mocks the ByEmail method.
 	ByEmailFunc func(ctx context.Context, email domain.Email) (domain.User, error)
 
 	// ByPublicIDFunc mocks the ByPublicID method.
 	ByPublicIDFunc func(ctx context.Context, id domain.UUID) (domain.User, error)
 
+	// DeleteFunc mocks the Delete method.
+	DeleteFunc func(ctx context.Context, current domain.User) error
+
+	// DepartedFunc mocks the Departed method.
+	DepartedFunc func(ctx context.Context) ([]domain.UUID, error)
+
 	// HasAdminFunc mocks the HasAdmin method.
 	HasAdminFunc func(ctx context.Context) (bool, error)
 
-	// SetCredentialsFunc mocks the SetCredentials method.
-	SetCredentialsFunc func(ctx context.Context, user domain.User, currentHash string) error
+	// ListFunc mocks the List method.
+	ListFunc func(ctx context.Context, page domain.PageRequest) (domain.Page[domain.User], error)
+
+	// SettleFunc mocks the Settle method.
+	SettleFunc func(ctx context.Context, id domain.UUID) error
+
+	// SliceFunc mocks the Slice method.
+	SliceFunc func(ctx context.Context, position string, limit int) (domain.Slice[domain.User], error)
+
+	// UpdateFunc mocks the Update method.
+	UpdateFunc func(ctx context.Context, current domain.User, changed domain.User) error
 
 	// calls tracks calls to the methods.
 	calls struct {
@@ -664,6 +2343,13 @@ type UserRepositoryMock struct {
 			Ctx context.Context
 			// User is the user argument value.
 			User domain.User
+		}
+		// AddAll holds details about calls to the AddAll method.
+		AddAll []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// Users is the users argument value.
+			Users []domain.User
 		}
 		// ByEmail holds details about calls to the ByEmail method.
 		ByEmail []struct {
@@ -679,26 +2365,67 @@ type UserRepositoryMock struct {
 			// ID is the id argument value.
 			ID domain.UUID
 		}
+		// Delete holds details about calls to the Delete method.
+		Delete []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// Current is the current argument value.
+			Current domain.User
+		}
+		// Departed holds details about calls to the Departed method.
+		Departed []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+		}
 		// HasAdmin holds details about calls to the HasAdmin method.
 		HasAdmin []struct {
 			// Ctx is the ctx argument value.
 			Ctx context.Context
 		}
-		// SetCredentials holds details about calls to the SetCredentials method.
-		SetCredentials []struct {
+		// List holds details about calls to the List method.
+		List []struct {
 			// Ctx is the ctx argument value.
 			Ctx context.Context
-			// User is the user argument value.
-			User domain.User
-			// CurrentHash is the currentHash argument value.
-			CurrentHash string
+			// Page is the page argument value.
+			Page domain.PageRequest
+		}
+		// Settle holds details about calls to the Settle method.
+		Settle []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// ID is the id argument value.
+			ID domain.UUID
+		}
+		// Slice holds details about calls to the Slice method.
+		Slice []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// Position is the position argument value.
+			Position string
+			// Limit is the limit argument value.
+			Limit int
+		}
+		// Update holds details about calls to the Update method.
+		Update []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// Current is the current argument value.
+			Current domain.User
+			// Changed is the changed argument value.
+			Changed domain.User
 		}
 	}
-	lockAdd            sync.RWMutex
-	lockByEmail        sync.RWMutex
-	lockByPublicID     sync.RWMutex
-	lockHasAdmin       sync.RWMutex
-	lockSetCredentials sync.RWMutex
+	lockAdd        sync.RWMutex
+	lockAddAll     sync.RWMutex
+	lockByEmail    sync.RWMutex
+	lockByPublicID sync.RWMutex
+	lockDelete     sync.RWMutex
+	lockDeparted   sync.RWMutex
+	lockHasAdmin   sync.RWMutex
+	lockList       sync.RWMutex
+	lockSettle     sync.RWMutex
+	lockSlice      sync.RWMutex
+	lockUpdate     sync.RWMutex
 }
 
 // Add calls AddFunc.
@@ -734,6 +2461,42 @@ func (mock *UserRepositoryMock) AddCalls() []struct {
 	mock.lockAdd.RLock()
 	calls = mock.calls.Add
 	mock.lockAdd.RUnlock()
+	return calls
+}
+
+// AddAll calls AddAllFunc.
+func (mock *UserRepositoryMock) AddAll(ctx context.Context, users []domain.User) ([]error, error) {
+	if mock.AddAllFunc == nil {
+		panic("UserRepositoryMock.AddAllFunc: method is nil but UserRepository.AddAll was just called")
+	}
+	callInfo := struct {
+		Ctx   context.Context
+		Users []domain.User
+	}{
+		Ctx:   ctx,
+		Users: users,
+	}
+	mock.lockAddAll.Lock()
+	mock.calls.AddAll = append(mock.calls.AddAll, callInfo)
+	mock.lockAddAll.Unlock()
+	return mock.AddAllFunc(ctx, users)
+}
+
+// AddAllCalls gets all the calls that were made to AddAll.
+// Check the length with:
+//
+//	len(mockedUserRepository.AddAllCalls())
+func (mock *UserRepositoryMock) AddAllCalls() []struct {
+	Ctx   context.Context
+	Users []domain.User
+} {
+	var calls []struct {
+		Ctx   context.Context
+		Users []domain.User
+	}
+	mock.lockAddAll.RLock()
+	calls = mock.calls.AddAll
+	mock.lockAddAll.RUnlock()
 	return calls
 }
 
@@ -809,6 +2572,74 @@ func (mock *UserRepositoryMock) ByPublicIDCalls() []struct {
 	return calls
 }
 
+// Delete calls DeleteFunc.
+func (mock *UserRepositoryMock) Delete(ctx context.Context, current domain.User) error {
+	if mock.DeleteFunc == nil {
+		panic("UserRepositoryMock.DeleteFunc: method is nil but UserRepository.Delete was just called")
+	}
+	callInfo := struct {
+		Ctx     context.Context
+		Current domain.User
+	}{
+		Ctx:     ctx,
+		Current: current,
+	}
+	mock.lockDelete.Lock()
+	mock.calls.Delete = append(mock.calls.Delete, callInfo)
+	mock.lockDelete.Unlock()
+	return mock.DeleteFunc(ctx, current)
+}
+
+// DeleteCalls gets all the calls that were made to Delete.
+// Check the length with:
+//
+//	len(mockedUserRepository.DeleteCalls())
+func (mock *UserRepositoryMock) DeleteCalls() []struct {
+	Ctx     context.Context
+	Current domain.User
+} {
+	var calls []struct {
+		Ctx     context.Context
+		Current domain.User
+	}
+	mock.lockDelete.RLock()
+	calls = mock.calls.Delete
+	mock.lockDelete.RUnlock()
+	return calls
+}
+
+// Departed calls DepartedFunc.
+func (mock *UserRepositoryMock) Departed(ctx context.Context) ([]domain.UUID, error) {
+	if mock.DepartedFunc == nil {
+		panic("UserRepositoryMock.DepartedFunc: method is nil but UserRepository.Departed was just called")
+	}
+	callInfo := struct {
+		Ctx context.Context
+	}{
+		Ctx: ctx,
+	}
+	mock.lockDeparted.Lock()
+	mock.calls.Departed = append(mock.calls.Departed, callInfo)
+	mock.lockDeparted.Unlock()
+	return mock.DepartedFunc(ctx)
+}
+
+// DepartedCalls gets all the calls that were made to Departed.
+// Check the length with:
+//
+//	len(mockedUserRepository.DepartedCalls())
+func (mock *UserRepositoryMock) DepartedCalls() []struct {
+	Ctx context.Context
+} {
+	var calls []struct {
+		Ctx context.Context
+	}
+	mock.lockDeparted.RLock()
+	calls = mock.calls.Departed
+	mock.lockDeparted.RUnlock()
+	return calls
+}
+
 // HasAdmin calls HasAdminFunc.
 func (mock *UserRepositoryMock) HasAdmin(ctx context.Context) (bool, error) {
 	if mock.HasAdminFunc == nil {
@@ -841,43 +2672,155 @@ func (mock *UserRepositoryMock) HasAdminCalls() []struct {
 	return calls
 }
 
-// SetCredentials calls SetCredentialsFunc.
-func (mock *UserRepositoryMock) SetCredentials(ctx context.Context, user domain.User, currentHash string) error {
-	if mock.SetCredentialsFunc == nil {
-		panic("UserRepositoryMock.SetCredentialsFunc: method is nil but UserRepository.SetCredentials was just called")
+// List calls ListFunc.
+func (mock *UserRepositoryMock) List(ctx context.Context, page domain.PageRequest) (domain.Page[domain.User], error) {
+	if mock.ListFunc == nil {
+		panic("UserRepositoryMock.ListFunc: method is nil but UserRepository.List was just called")
 	}
 	callInfo := struct {
-		Ctx         context.Context
-		User        domain.User
-		CurrentHash string
+		Ctx  context.Context
+		Page domain.PageRequest
 	}{
-		Ctx:         ctx,
-		User:        user,
-		CurrentHash: currentHash,
+		Ctx:  ctx,
+		Page: page,
 	}
-	mock.lockSetCredentials.Lock()
-	mock.calls.SetCredentials = append(mock.calls.SetCredentials, callInfo)
-	mock.lockSetCredentials.Unlock()
-	return mock.SetCredentialsFunc(ctx, user, currentHash)
+	mock.lockList.Lock()
+	mock.calls.List = append(mock.calls.List, callInfo)
+	mock.lockList.Unlock()
+	return mock.ListFunc(ctx, page)
 }
 
-// SetCredentialsCalls gets all the calls that were made to SetCredentials.
+// ListCalls gets all the calls that were made to List.
 // Check the length with:
 //
-//	len(mockedUserRepository.SetCredentialsCalls())
-func (mock *UserRepositoryMock) SetCredentialsCalls() []struct {
-	Ctx         context.Context
-	User        domain.User
-	CurrentHash string
+//	len(mockedUserRepository.ListCalls())
+func (mock *UserRepositoryMock) ListCalls() []struct {
+	Ctx  context.Context
+	Page domain.PageRequest
 } {
 	var calls []struct {
-		Ctx         context.Context
-		User        domain.User
-		CurrentHash string
+		Ctx  context.Context
+		Page domain.PageRequest
 	}
-	mock.lockSetCredentials.RLock()
-	calls = mock.calls.SetCredentials
-	mock.lockSetCredentials.RUnlock()
+	mock.lockList.RLock()
+	calls = mock.calls.List
+	mock.lockList.RUnlock()
+	return calls
+}
+
+// Settle calls SettleFunc.
+func (mock *UserRepositoryMock) Settle(ctx context.Context, id domain.UUID) error {
+	if mock.SettleFunc == nil {
+		panic("UserRepositoryMock.SettleFunc: method is nil but UserRepository.Settle was just called")
+	}
+	callInfo := struct {
+		Ctx context.Context
+		ID  domain.UUID
+	}{
+		Ctx: ctx,
+		ID:  id,
+	}
+	mock.lockSettle.Lock()
+	mock.calls.Settle = append(mock.calls.Settle, callInfo)
+	mock.lockSettle.Unlock()
+	return mock.SettleFunc(ctx, id)
+}
+
+// SettleCalls gets all the calls that were made to Settle.
+// Check the length with:
+//
+//	len(mockedUserRepository.SettleCalls())
+func (mock *UserRepositoryMock) SettleCalls() []struct {
+	Ctx context.Context
+	ID  domain.UUID
+} {
+	var calls []struct {
+		Ctx context.Context
+		ID  domain.UUID
+	}
+	mock.lockSettle.RLock()
+	calls = mock.calls.Settle
+	mock.lockSettle.RUnlock()
+	return calls
+}
+
+// Slice calls SliceFunc.
+func (mock *UserRepositoryMock) Slice(ctx context.Context, position string, limit int) (domain.Slice[domain.User], error) {
+	if mock.SliceFunc == nil {
+		panic("UserRepositoryMock.SliceFunc: method is nil but UserRepository.Slice was just called")
+	}
+	callInfo := struct {
+		Ctx      context.Context
+		Position string
+		Limit    int
+	}{
+		Ctx:      ctx,
+		Position: position,
+		Limit:    limit,
+	}
+	mock.lockSlice.Lock()
+	mock.calls.Slice = append(mock.calls.Slice, callInfo)
+	mock.lockSlice.Unlock()
+	return mock.SliceFunc(ctx, position, limit)
+}
+
+// SliceCalls gets all the calls that were made to Slice.
+// Check the length with:
+//
+//	len(mockedUserRepository.SliceCalls())
+func (mock *UserRepositoryMock) SliceCalls() []struct {
+	Ctx      context.Context
+	Position string
+	Limit    int
+} {
+	var calls []struct {
+		Ctx      context.Context
+		Position string
+		Limit    int
+	}
+	mock.lockSlice.RLock()
+	calls = mock.calls.Slice
+	mock.lockSlice.RUnlock()
+	return calls
+}
+
+// Update calls UpdateFunc.
+func (mock *UserRepositoryMock) Update(ctx context.Context, current domain.User, changed domain.User) error {
+	if mock.UpdateFunc == nil {
+		panic("UserRepositoryMock.UpdateFunc: method is nil but UserRepository.Update was just called")
+	}
+	callInfo := struct {
+		Ctx     context.Context
+		Current domain.User
+		Changed domain.User
+	}{
+		Ctx:     ctx,
+		Current: current,
+		Changed: changed,
+	}
+	mock.lockUpdate.Lock()
+	mock.calls.Update = append(mock.calls.Update, callInfo)
+	mock.lockUpdate.Unlock()
+	return mock.UpdateFunc(ctx, current, changed)
+}
+
+// UpdateCalls gets all the calls that were made to Update.
+// Check the length with:
+//
+//	len(mockedUserRepository.UpdateCalls())
+func (mock *UserRepositoryMock) UpdateCalls() []struct {
+	Ctx     context.Context
+	Current domain.User
+	Changed domain.User
+} {
+	var calls []struct {
+		Ctx     context.Context
+		Current domain.User
+		Changed domain.User
+	}
+	mock.lockUpdate.RLock()
+	calls = mock.calls.Update
+	mock.lockUpdate.RUnlock()
 	return calls
 }
 
@@ -894,16 +2837,25 @@ var _ ports.WidgetRepository = &WidgetRepositoryMock{}
 //			AddFunc: func(ctx context.Context, widget domain.Widget) error {
 //				panic("mock out the Add method")
 //			},
+//			AddAllFunc: func(ctx context.Context, widgets []domain.Widget) ([]error, error) {
+//				panic("mock out the AddAll method")
+//			},
 //			ByNameFunc: func(ctx context.Context, name domain.WidgetName) (domain.Widget, error) {
 //				panic("mock out the ByName method")
 //			},
-//			DeleteFunc: func(ctx context.Context, name domain.WidgetName) error {
+//			DeleteFunc: func(ctx context.Context, name domain.WidgetName, condition domain.Condition) (domain.Widget, error) {
 //				panic("mock out the Delete method")
 //			},
-//			ListFunc: func(ctx context.Context, page domain.PageRequest) (domain.Page, error) {
+//			ListFunc: func(ctx context.Context, page domain.PageRequest) (domain.Page[domain.Widget], error) {
 //				panic("mock out the List method")
 //			},
-//			UpdateFunc: func(ctx context.Context, name domain.WidgetName, infoURL domain.InfoURL, deadline domain.Deadline) error {
+//			RemoveOwnerEmailFunc: func(ctx context.Context, owner domain.UUID) error {
+//				panic("mock out the RemoveOwnerEmail method")
+//			},
+//			SliceFunc: func(ctx context.Context, query domain.WidgetQuery, position string, limit int) (domain.Slice[domain.Widget], error) {
+//				panic("mock out the Slice method")
+//			},
+//			UpdateFunc: func(ctx context.Context, name domain.WidgetName, change domain.WidgetChange, condition domain.Condition) (domain.Widget, error) {
 //				panic("mock out the Update method")
 //			},
 //		}
@@ -916,17 +2868,26 @@ type WidgetRepositoryMock struct {
 	// AddFunc mocks the Add method.
 	AddFunc func(ctx context.Context, widget domain.Widget) error
 
+	// AddAllFunc mocks the AddAll method.
+	AddAllFunc func(ctx context.Context, widgets []domain.Widget) ([]error, error)
+
 	// ByNameFunc mocks the ByName method.
 	ByNameFunc func(ctx context.Context, name domain.WidgetName) (domain.Widget, error)
 
 	// DeleteFunc mocks the Delete method.
-	DeleteFunc func(ctx context.Context, name domain.WidgetName) error
+	DeleteFunc func(ctx context.Context, name domain.WidgetName, condition domain.Condition) (domain.Widget, error)
 
 	// ListFunc mocks the List method.
-	ListFunc func(ctx context.Context, page domain.PageRequest) (domain.Page, error)
+	ListFunc func(ctx context.Context, page domain.PageRequest) (domain.Page[domain.Widget], error)
+
+	// RemoveOwnerEmailFunc mocks the RemoveOwnerEmail method.
+	RemoveOwnerEmailFunc func(ctx context.Context, owner domain.UUID) error
+
+	// SliceFunc mocks the Slice method.
+	SliceFunc func(ctx context.Context, query domain.WidgetQuery, position string, limit int) (domain.Slice[domain.Widget], error)
 
 	// UpdateFunc mocks the Update method.
-	UpdateFunc func(ctx context.Context, name domain.WidgetName, infoURL domain.InfoURL, deadline domain.Deadline) error
+	UpdateFunc func(ctx context.Context, name domain.WidgetName, change domain.WidgetChange, condition domain.Condition) (domain.Widget, error)
 
 	// calls tracks calls to the methods.
 	calls struct {
@@ -936,6 +2897,13 @@ type WidgetRepositoryMock struct {
 			Ctx context.Context
 			// Widget is the widget argument value.
 			Widget domain.Widget
+		}
+		// AddAll holds details about calls to the AddAll method.
+		AddAll []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// Widgets is the widgets argument value.
+			Widgets []domain.Widget
 		}
 		// ByName holds details about calls to the ByName method.
 		ByName []struct {
@@ -950,6 +2918,8 @@ type WidgetRepositoryMock struct {
 			Ctx context.Context
 			// Name is the name argument value.
 			Name domain.WidgetName
+			// Condition is the condition argument value.
+			Condition domain.Condition
 		}
 		// List holds details about calls to the List method.
 		List []struct {
@@ -958,23 +2928,44 @@ type WidgetRepositoryMock struct {
 			// Page is the page argument value.
 			Page domain.PageRequest
 		}
+		// RemoveOwnerEmail holds details about calls to the RemoveOwnerEmail method.
+		RemoveOwnerEmail []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// Owner is the owner argument value.
+			Owner domain.UUID
+		}
+		// Slice holds details about calls to the Slice method.
+		Slice []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// Query is the query argument value.
+			Query domain.WidgetQuery
+			// Position is the position argument value.
+			Position string
+			// Limit is the limit argument value.
+			Limit int
+		}
 		// Update holds details about calls to the Update method.
 		Update []struct {
 			// Ctx is the ctx argument value.
 			Ctx context.Context
 			// Name is the name argument value.
 			Name domain.WidgetName
-			// InfoURL is the infoURL argument value.
-			InfoURL domain.InfoURL
-			// Deadline is the deadline argument value.
-			Deadline domain.Deadline
+			// Change is the change argument value.
+			Change domain.WidgetChange
+			// Condition is the condition argument value.
+			Condition domain.Condition
 		}
 	}
-	lockAdd    sync.RWMutex
-	lockByName sync.RWMutex
-	lockDelete sync.RWMutex
-	lockList   sync.RWMutex
-	lockUpdate sync.RWMutex
+	lockAdd              sync.RWMutex
+	lockAddAll           sync.RWMutex
+	lockByName           sync.RWMutex
+	lockDelete           sync.RWMutex
+	lockList             sync.RWMutex
+	lockRemoveOwnerEmail sync.RWMutex
+	lockSlice            sync.RWMutex
+	lockUpdate           sync.RWMutex
 }
 
 // Add calls AddFunc.
@@ -1010,6 +3001,42 @@ func (mock *WidgetRepositoryMock) AddCalls() []struct {
 	mock.lockAdd.RLock()
 	calls = mock.calls.Add
 	mock.lockAdd.RUnlock()
+	return calls
+}
+
+// AddAll calls AddAllFunc.
+func (mock *WidgetRepositoryMock) AddAll(ctx context.Context, widgets []domain.Widget) ([]error, error) {
+	if mock.AddAllFunc == nil {
+		panic("WidgetRepositoryMock.AddAllFunc: method is nil but WidgetRepository.AddAll was just called")
+	}
+	callInfo := struct {
+		Ctx     context.Context
+		Widgets []domain.Widget
+	}{
+		Ctx:     ctx,
+		Widgets: widgets,
+	}
+	mock.lockAddAll.Lock()
+	mock.calls.AddAll = append(mock.calls.AddAll, callInfo)
+	mock.lockAddAll.Unlock()
+	return mock.AddAllFunc(ctx, widgets)
+}
+
+// AddAllCalls gets all the calls that were made to AddAll.
+// Check the length with:
+//
+//	len(mockedWidgetRepository.AddAllCalls())
+func (mock *WidgetRepositoryMock) AddAllCalls() []struct {
+	Ctx     context.Context
+	Widgets []domain.Widget
+} {
+	var calls []struct {
+		Ctx     context.Context
+		Widgets []domain.Widget
+	}
+	mock.lockAddAll.RLock()
+	calls = mock.calls.AddAll
+	mock.lockAddAll.RUnlock()
 	return calls
 }
 
@@ -1050,21 +3077,23 @@ func (mock *WidgetRepositoryMock) ByNameCalls() []struct {
 }
 
 // Delete calls DeleteFunc.
-func (mock *WidgetRepositoryMock) Delete(ctx context.Context, name domain.WidgetName) error {
+func (mock *WidgetRepositoryMock) Delete(ctx context.Context, name domain.WidgetName, condition domain.Condition) (domain.Widget, error) {
 	if mock.DeleteFunc == nil {
 		panic("WidgetRepositoryMock.DeleteFunc: method is nil but WidgetRepository.Delete was just called")
 	}
 	callInfo := struct {
-		Ctx  context.Context
-		Name domain.WidgetName
+		Ctx       context.Context
+		Name      domain.WidgetName
+		Condition domain.Condition
 	}{
-		Ctx:  ctx,
-		Name: name,
+		Ctx:       ctx,
+		Name:      name,
+		Condition: condition,
 	}
 	mock.lockDelete.Lock()
 	mock.calls.Delete = append(mock.calls.Delete, callInfo)
 	mock.lockDelete.Unlock()
-	return mock.DeleteFunc(ctx, name)
+	return mock.DeleteFunc(ctx, name, condition)
 }
 
 // DeleteCalls gets all the calls that were made to Delete.
@@ -1072,12 +3101,14 @@ func (mock *WidgetRepositoryMock) Delete(ctx context.Context, name domain.Widget
 //
 //	len(mockedWidgetRepository.DeleteCalls())
 func (mock *WidgetRepositoryMock) DeleteCalls() []struct {
-	Ctx  context.Context
-	Name domain.WidgetName
+	Ctx       context.Context
+	Name      domain.WidgetName
+	Condition domain.Condition
 } {
 	var calls []struct {
-		Ctx  context.Context
-		Name domain.WidgetName
+		Ctx       context.Context
+		Name      domain.WidgetName
+		Condition domain.Condition
 	}
 	mock.lockDelete.RLock()
 	calls = mock.calls.Delete
@@ -1086,7 +3117,7 @@ func (mock *WidgetRepositoryMock) DeleteCalls() []struct {
 }
 
 // List calls ListFunc.
-func (mock *WidgetRepositoryMock) List(ctx context.Context, page domain.PageRequest) (domain.Page, error) {
+func (mock *WidgetRepositoryMock) List(ctx context.Context, page domain.PageRequest) (domain.Page[domain.Widget], error) {
 	if mock.ListFunc == nil {
 		panic("WidgetRepositoryMock.ListFunc: method is nil but WidgetRepository.List was just called")
 	}
@@ -1121,26 +3152,106 @@ func (mock *WidgetRepositoryMock) ListCalls() []struct {
 	return calls
 }
 
+// RemoveOwnerEmail calls RemoveOwnerEmailFunc.
+func (mock *WidgetRepositoryMock) RemoveOwnerEmail(ctx context.Context, owner domain.UUID) error {
+	if mock.RemoveOwnerEmailFunc == nil {
+		panic("WidgetRepositoryMock.RemoveOwnerEmailFunc: method is nil but WidgetRepository.RemoveOwnerEmail was just called")
+	}
+	callInfo := struct {
+		Ctx   context.Context
+		Owner domain.UUID
+	}{
+		Ctx:   ctx,
+		Owner: owner,
+	}
+	mock.lockRemoveOwnerEmail.Lock()
+	mock.calls.RemoveOwnerEmail = append(mock.calls.RemoveOwnerEmail, callInfo)
+	mock.lockRemoveOwnerEmail.Unlock()
+	return mock.RemoveOwnerEmailFunc(ctx, owner)
+}
+
+// RemoveOwnerEmailCalls gets all the calls that were made to RemoveOwnerEmail.
+// Check the length with:
+//
+//	len(mockedWidgetRepository.RemoveOwnerEmailCalls())
+func (mock *WidgetRepositoryMock) RemoveOwnerEmailCalls() []struct {
+	Ctx   context.Context
+	Owner domain.UUID
+} {
+	var calls []struct {
+		Ctx   context.Context
+		Owner domain.UUID
+	}
+	mock.lockRemoveOwnerEmail.RLock()
+	calls = mock.calls.RemoveOwnerEmail
+	mock.lockRemoveOwnerEmail.RUnlock()
+	return calls
+}
+
+// Slice calls SliceFunc.
+func (mock *WidgetRepositoryMock) Slice(ctx context.Context, query domain.WidgetQuery, position string, limit int) (domain.Slice[domain.Widget], error) {
+	if mock.SliceFunc == nil {
+		panic("WidgetRepositoryMock.SliceFunc: method is nil but WidgetRepository.Slice was just called")
+	}
+	callInfo := struct {
+		Ctx      context.Context
+		Query    domain.WidgetQuery
+		Position string
+		Limit    int
+	}{
+		Ctx:      ctx,
+		Query:    query,
+		Position: position,
+		Limit:    limit,
+	}
+	mock.lockSlice.Lock()
+	mock.calls.Slice = append(mock.calls.Slice, callInfo)
+	mock.lockSlice.Unlock()
+	return mock.SliceFunc(ctx, query, position, limit)
+}
+
+// SliceCalls gets all the calls that were made to Slice.
+// Check the length with:
+//
+//	len(mockedWidgetRepository.SliceCalls())
+func (mock *WidgetRepositoryMock) SliceCalls() []struct {
+	Ctx      context.Context
+	Query    domain.WidgetQuery
+	Position string
+	Limit    int
+} {
+	var calls []struct {
+		Ctx      context.Context
+		Query    domain.WidgetQuery
+		Position string
+		Limit    int
+	}
+	mock.lockSlice.RLock()
+	calls = mock.calls.Slice
+	mock.lockSlice.RUnlock()
+	return calls
+}
+
 // Update calls UpdateFunc.
-func (mock *WidgetRepositoryMock) Update(ctx context.Context, name domain.WidgetName, infoURL domain.InfoURL, deadline domain.Deadline) error {
+func (mock *WidgetRepositoryMock) Update(ctx context.Context, name domain.WidgetName, change domain.WidgetChange, condition domain.Condition) (domain.Widget, error) {
 	if mock.UpdateFunc == nil {
 		panic("WidgetRepositoryMock.UpdateFunc: method is nil but WidgetRepository.Update was just called")
 	}
 	callInfo := struct {
-		Ctx      context.Context
-		Name     domain.WidgetName
-		InfoURL  domain.InfoURL
-		Deadline domain.Deadline
+		Ctx       context.Context
+		Name      domain.WidgetName
+		Change    domain.WidgetChange
+		Condition domain.Condition
 	}{
-		Ctx:      ctx,
-		Name:     name,
-		InfoURL:  infoURL,
-		Deadline: deadline,
+		Ctx:       ctx,
+		Name:      name,
+		Change:    change,
+		Condition: condition,
 	}
 	mock.lockUpdate.Lock()
 	mock.calls.Update = append(mock.calls.Update, callInfo)
 	mock.lockUpdate.Unlock()
-	return mock.UpdateFunc(ctx, name, infoURL, deadline)
+	return mock.UpdateFunc(ctx, name, change, condition)
 }
 
 // UpdateCalls gets all the calls that were made to Update.
@@ -1148,16 +3259,16 @@ func (mock *WidgetRepositoryMock) Update(ctx context.Context, name domain.Widget
 //
 //	len(mockedWidgetRepository.UpdateCalls())
 func (mock *WidgetRepositoryMock) UpdateCalls() []struct {
-	Ctx      context.Context
-	Name     domain.WidgetName
-	InfoURL  domain.InfoURL
-	Deadline domain.Deadline
+	Ctx       context.Context
+	Name      domain.WidgetName
+	Change    domain.WidgetChange
+	Condition domain.Condition
 } {
 	var calls []struct {
-		Ctx      context.Context
-		Name     domain.WidgetName
-		InfoURL  domain.InfoURL
-		Deadline domain.Deadline
+		Ctx       context.Context
+		Name      domain.WidgetName
+		Change    domain.WidgetChange
+		Condition domain.Condition
 	}
 	mock.lockUpdate.RLock()
 	calls = mock.calls.Update
@@ -1178,11 +3289,26 @@ var _ ports.TokenBlacklist = &TokenBlacklistMock{}
 //			AddFunc: func(ctx context.Context, token domain.BlacklistedToken) error {
 //				panic("mock out the Add method")
 //			},
-//			ContainsFunc: func(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
-//				panic("mock out the Contains method")
+//			CheckFunc: func(ctx context.Context, claims domain.Claims) (domain.Revocation, error) {
+//				panic("mock out the Check method")
+//			},
+//			CountFunc: func(ctx context.Context) (int, error) {
+//				panic("mock out the Count method")
+//			},
+//			CutOffFunc: func(ctx context.Context, subject domain.UUID) (domain.UUID, error) {
+//				panic("mock out the CutOff method")
+//			},
+//			CutOffsFunc: func(ctx context.Context, position string, limit int) (domain.Slice[domain.CutOff], error) {
+//				panic("mock out the CutOffs method")
+//			},
+//			EndTokensFunc: func(ctx context.Context, cutOff domain.CutOff) error {
+//				panic("mock out the EndTokens method")
 //			},
 //			PurgeFunc: func(ctx context.Context, now time.Time) (int, error) {
 //				panic("mock out the Purge method")
+//			},
+//			TokensFunc: func(ctx context.Context, position string, limit int) (domain.Slice[domain.BlacklistedToken], error) {
+//				panic("mock out the Tokens method")
 //			},
 //		}
 //
@@ -1194,11 +3320,26 @@ type TokenBlacklistMock struct {
 	// AddFunc mocks the Add method.
 	AddFunc func(ctx context.Context, token domain.BlacklistedToken) error
 
-	// ContainsFunc mocks the Contains method.
-	ContainsFunc func(ctx context.Context, token domain.BlacklistedToken) (bool, error)
+	// CheckFunc mocks the Check method.
+	CheckFunc func(ctx context.Context, claims domain.Claims) (domain.Revocation, error)
+
+	// CountFunc mocks the Count method.
+	CountFunc func(ctx context.Context) (int, error)
+
+	// CutOffFunc mocks the CutOff method.
+	CutOffFunc func(ctx context.Context, subject domain.UUID) (domain.UUID, error)
+
+	// CutOffsFunc mocks the CutOffs method.
+	CutOffsFunc func(ctx context.Context, position string, limit int) (domain.Slice[domain.CutOff], error)
+
+	// EndTokensFunc mocks the EndTokens method.
+	EndTokensFunc func(ctx context.Context, cutOff domain.CutOff) error
 
 	// PurgeFunc mocks the Purge method.
 	PurgeFunc func(ctx context.Context, now time.Time) (int, error)
+
+	// TokensFunc mocks the Tokens method.
+	TokensFunc func(ctx context.Context, position string, limit int) (domain.Slice[domain.BlacklistedToken], error)
 
 	// calls tracks calls to the methods.
 	calls struct {
@@ -1209,12 +3350,40 @@ type TokenBlacklistMock struct {
 			// Token is the token argument value.
 			Token domain.BlacklistedToken
 		}
-		// Contains holds details about calls to the Contains method.
-		Contains []struct {
+		// Check holds details about calls to the Check method.
+		Check []struct {
 			// Ctx is the ctx argument value.
 			Ctx context.Context
-			// Token is the token argument value.
-			Token domain.BlacklistedToken
+			// Claims is the claims argument value.
+			Claims domain.Claims
+		}
+		// Count holds details about calls to the Count method.
+		Count []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+		}
+		// CutOff holds details about calls to the CutOff method.
+		CutOff []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// Subject is the subject argument value.
+			Subject domain.UUID
+		}
+		// CutOffs holds details about calls to the CutOffs method.
+		CutOffs []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// Position is the position argument value.
+			Position string
+			// Limit is the limit argument value.
+			Limit int
+		}
+		// EndTokens holds details about calls to the EndTokens method.
+		EndTokens []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// CutOff is the cutOff argument value.
+			CutOff domain.CutOff
 		}
 		// Purge holds details about calls to the Purge method.
 		Purge []struct {
@@ -1223,10 +3392,24 @@ type TokenBlacklistMock struct {
 			// Now is the now argument value.
 			Now time.Time
 		}
+		// Tokens holds details about calls to the Tokens method.
+		Tokens []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// Position is the position argument value.
+			Position string
+			// Limit is the limit argument value.
+			Limit int
+		}
 	}
-	lockAdd      sync.RWMutex
-	lockContains sync.RWMutex
-	lockPurge    sync.RWMutex
+	lockAdd       sync.RWMutex
+	lockCheck     sync.RWMutex
+	lockCount     sync.RWMutex
+	lockCutOff    sync.RWMutex
+	lockCutOffs   sync.RWMutex
+	lockEndTokens sync.RWMutex
+	lockPurge     sync.RWMutex
+	lockTokens    sync.RWMutex
 }
 
 // Add calls AddFunc.
@@ -1265,39 +3448,183 @@ func (mock *TokenBlacklistMock) AddCalls() []struct {
 	return calls
 }
 
-// Contains calls ContainsFunc.
-func (mock *TokenBlacklistMock) Contains(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
-	if mock.ContainsFunc == nil {
-		panic("TokenBlacklistMock.ContainsFunc: method is nil but TokenBlacklist.Contains was just called")
+// Check calls CheckFunc.
+func (mock *TokenBlacklistMock) Check(ctx context.Context, claims domain.Claims) (domain.Revocation, error) {
+	if mock.CheckFunc == nil {
+		panic("TokenBlacklistMock.CheckFunc: method is nil but TokenBlacklist.Check was just called")
 	}
 	callInfo := struct {
-		Ctx   context.Context
-		Token domain.BlacklistedToken
+		Ctx    context.Context
+		Claims domain.Claims
 	}{
-		Ctx:   ctx,
-		Token: token,
+		Ctx:    ctx,
+		Claims: claims,
 	}
-	mock.lockContains.Lock()
-	mock.calls.Contains = append(mock.calls.Contains, callInfo)
-	mock.lockContains.Unlock()
-	return mock.ContainsFunc(ctx, token)
+	mock.lockCheck.Lock()
+	mock.calls.Check = append(mock.calls.Check, callInfo)
+	mock.lockCheck.Unlock()
+	return mock.CheckFunc(ctx, claims)
 }
 
-// ContainsCalls gets all the calls that were made to Contains.
+// CheckCalls gets all the calls that were made to Check.
 // Check the length with:
 //
-//	len(mockedTokenBlacklist.ContainsCalls())
-func (mock *TokenBlacklistMock) ContainsCalls() []struct {
-	Ctx   context.Context
-	Token domain.BlacklistedToken
+//	len(mockedTokenBlacklist.CheckCalls())
+func (mock *TokenBlacklistMock) CheckCalls() []struct {
+	Ctx    context.Context
+	Claims domain.Claims
 } {
 	var calls []struct {
-		Ctx   context.Context
-		Token domain.BlacklistedToken
+		Ctx    context.Context
+		Claims domain.Claims
 	}
-	mock.lockContains.RLock()
-	calls = mock.calls.Contains
-	mock.lockContains.RUnlock()
+	mock.lockCheck.RLock()
+	calls = mock.calls.Check
+	mock.lockCheck.RUnlock()
+	return calls
+}
+
+// Count calls CountFunc.
+func (mock *TokenBlacklistMock) Count(ctx context.Context) (int, error) {
+	if mock.CountFunc == nil {
+		panic("TokenBlacklistMock.CountFunc: method is nil but TokenBlacklist.Count was just called")
+	}
+	callInfo := struct {
+		Ctx context.Context
+	}{
+		Ctx: ctx,
+	}
+	mock.lockCount.Lock()
+	mock.calls.Count = append(mock.calls.Count, callInfo)
+	mock.lockCount.Unlock()
+	return mock.CountFunc(ctx)
+}
+
+// CountCalls gets all the calls that were made to Count.
+// Check the length with:
+//
+//	len(mockedTokenBlacklist.CountCalls())
+func (mock *TokenBlacklistMock) CountCalls() []struct {
+	Ctx context.Context
+} {
+	var calls []struct {
+		Ctx context.Context
+	}
+	mock.lockCount.RLock()
+	calls = mock.calls.Count
+	mock.lockCount.RUnlock()
+	return calls
+}
+
+// CutOff calls CutOffFunc.
+func (mock *TokenBlacklistMock) CutOff(ctx context.Context, subject domain.UUID) (domain.UUID, error) {
+	if mock.CutOffFunc == nil {
+		panic("TokenBlacklistMock.CutOffFunc: method is nil but TokenBlacklist.CutOff was just called")
+	}
+	callInfo := struct {
+		Ctx     context.Context
+		Subject domain.UUID
+	}{
+		Ctx:     ctx,
+		Subject: subject,
+	}
+	mock.lockCutOff.Lock()
+	mock.calls.CutOff = append(mock.calls.CutOff, callInfo)
+	mock.lockCutOff.Unlock()
+	return mock.CutOffFunc(ctx, subject)
+}
+
+// CutOffCalls gets all the calls that were made to CutOff.
+// Check the length with:
+//
+//	len(mockedTokenBlacklist.CutOffCalls())
+func (mock *TokenBlacklistMock) CutOffCalls() []struct {
+	Ctx     context.Context
+	Subject domain.UUID
+} {
+	var calls []struct {
+		Ctx     context.Context
+		Subject domain.UUID
+	}
+	mock.lockCutOff.RLock()
+	calls = mock.calls.CutOff
+	mock.lockCutOff.RUnlock()
+	return calls
+}
+
+// CutOffs calls CutOffsFunc.
+func (mock *TokenBlacklistMock) CutOffs(ctx context.Context, position string, limit int) (domain.Slice[domain.CutOff], error) {
+	if mock.CutOffsFunc == nil {
+		panic("TokenBlacklistMock.CutOffsFunc: method is nil but TokenBlacklist.CutOffs was just called")
+	}
+	callInfo := struct {
+		Ctx      context.Context
+		Position string
+		Limit    int
+	}{
+		Ctx:      ctx,
+		Position: position,
+		Limit:    limit,
+	}
+	mock.lockCutOffs.Lock()
+	mock.calls.CutOffs = append(mock.calls.CutOffs, callInfo)
+	mock.lockCutOffs.Unlock()
+	return mock.CutOffsFunc(ctx, position, limit)
+}
+
+// CutOffsCalls gets all the calls that were made to CutOffs.
+// Check the length with:
+//
+//	len(mockedTokenBlacklist.CutOffsCalls())
+func (mock *TokenBlacklistMock) CutOffsCalls() []struct {
+	Ctx      context.Context
+	Position string
+	Limit    int
+} {
+	var calls []struct {
+		Ctx      context.Context
+		Position string
+		Limit    int
+	}
+	mock.lockCutOffs.RLock()
+	calls = mock.calls.CutOffs
+	mock.lockCutOffs.RUnlock()
+	return calls
+}
+
+// EndTokens calls EndTokensFunc.
+func (mock *TokenBlacklistMock) EndTokens(ctx context.Context, cutOff domain.CutOff) error {
+	if mock.EndTokensFunc == nil {
+		panic("TokenBlacklistMock.EndTokensFunc: method is nil but TokenBlacklist.EndTokens was just called")
+	}
+	callInfo := struct {
+		Ctx    context.Context
+		CutOff domain.CutOff
+	}{
+		Ctx:    ctx,
+		CutOff: cutOff,
+	}
+	mock.lockEndTokens.Lock()
+	mock.calls.EndTokens = append(mock.calls.EndTokens, callInfo)
+	mock.lockEndTokens.Unlock()
+	return mock.EndTokensFunc(ctx, cutOff)
+}
+
+// EndTokensCalls gets all the calls that were made to EndTokens.
+// Check the length with:
+//
+//	len(mockedTokenBlacklist.EndTokensCalls())
+func (mock *TokenBlacklistMock) EndTokensCalls() []struct {
+	Ctx    context.Context
+	CutOff domain.CutOff
+} {
+	var calls []struct {
+		Ctx    context.Context
+		CutOff domain.CutOff
+	}
+	mock.lockEndTokens.RLock()
+	calls = mock.calls.EndTokens
+	mock.lockEndTokens.RUnlock()
 	return calls
 }
 
@@ -1334,6 +3661,46 @@ func (mock *TokenBlacklistMock) PurgeCalls() []struct {
 	mock.lockPurge.RLock()
 	calls = mock.calls.Purge
 	mock.lockPurge.RUnlock()
+	return calls
+}
+
+// Tokens calls TokensFunc.
+func (mock *TokenBlacklistMock) Tokens(ctx context.Context, position string, limit int) (domain.Slice[domain.BlacklistedToken], error) {
+	if mock.TokensFunc == nil {
+		panic("TokenBlacklistMock.TokensFunc: method is nil but TokenBlacklist.Tokens was just called")
+	}
+	callInfo := struct {
+		Ctx      context.Context
+		Position string
+		Limit    int
+	}{
+		Ctx:      ctx,
+		Position: position,
+		Limit:    limit,
+	}
+	mock.lockTokens.Lock()
+	mock.calls.Tokens = append(mock.calls.Tokens, callInfo)
+	mock.lockTokens.Unlock()
+	return mock.TokensFunc(ctx, position, limit)
+}
+
+// TokensCalls gets all the calls that were made to Tokens.
+// Check the length with:
+//
+//	len(mockedTokenBlacklist.TokensCalls())
+func (mock *TokenBlacklistMock) TokensCalls() []struct {
+	Ctx      context.Context
+	Position string
+	Limit    int
+} {
+	var calls []struct {
+		Ctx      context.Context
+		Position string
+		Limit    int
+	}
+	mock.lockTokens.RLock()
+	calls = mock.calls.Tokens
+	mock.lockTokens.RUnlock()
 	return calls
 }
 
@@ -1447,6 +3814,116 @@ func (mock *TokenSignerMock) VerifyCalls() []struct {
 	return calls
 }
 
+// Ensure, that KeyRingMock does implement ports.KeyRing.
+// If this is not the case, regenerate this file with moq.
+var _ ports.KeyRing = &KeyRingMock{}
+
+// KeyRingMock is a mock implementation of ports.KeyRing.
+//
+//	func TestSomethingThatUsesKeyRing(t *testing.T) {
+//
+//		// make and configure a mocked ports.KeyRing
+//		mockedKeyRing := &KeyRingMock{
+//			ListFunc: func(ctx context.Context) ([]domain.TokenKey, error) {
+//				panic("mock out the List method")
+//			},
+//			RotateFunc: func(ctx context.Context) (domain.TokenKey, error) {
+//				panic("mock out the Rotate method")
+//			},
+//		}
+//
+//		// use mockedKeyRing in code that requires ports.KeyRing
+//		// and then make assertions.
+//
+//	}
+type KeyRingMock struct {
+	// ListFunc mocks the List method.
+	ListFunc func(ctx context.Context) ([]domain.TokenKey, error)
+
+	// RotateFunc mocks the Rotate method.
+	RotateFunc func(ctx context.Context) (domain.TokenKey, error)
+
+	// calls tracks calls to the methods.
+	calls struct {
+		// List holds details about calls to the List method.
+		List []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+		}
+		// Rotate holds details about calls to the Rotate method.
+		Rotate []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+		}
+	}
+	lockList   sync.RWMutex
+	lockRotate sync.RWMutex
+}
+
+// List calls ListFunc.
+func (mock *KeyRingMock) List(ctx context.Context) ([]domain.TokenKey, error) {
+	if mock.ListFunc == nil {
+		panic("KeyRingMock.ListFunc: method is nil but KeyRing.List was just called")
+	}
+	callInfo := struct {
+		Ctx context.Context
+	}{
+		Ctx: ctx,
+	}
+	mock.lockList.Lock()
+	mock.calls.List = append(mock.calls.List, callInfo)
+	mock.lockList.Unlock()
+	return mock.ListFunc(ctx)
+}
+
+// ListCalls gets all the calls that were made to List.
+// Check the length with:
+//
+//	len(mockedKeyRing.ListCalls())
+func (mock *KeyRingMock) ListCalls() []struct {
+	Ctx context.Context
+} {
+	var calls []struct {
+		Ctx context.Context
+	}
+	mock.lockList.RLock()
+	calls = mock.calls.List
+	mock.lockList.RUnlock()
+	return calls
+}
+
+// Rotate calls RotateFunc.
+func (mock *KeyRingMock) Rotate(ctx context.Context) (domain.TokenKey, error) {
+	if mock.RotateFunc == nil {
+		panic("KeyRingMock.RotateFunc: method is nil but KeyRing.Rotate was just called")
+	}
+	callInfo := struct {
+		Ctx context.Context
+	}{
+		Ctx: ctx,
+	}
+	mock.lockRotate.Lock()
+	mock.calls.Rotate = append(mock.calls.Rotate, callInfo)
+	mock.lockRotate.Unlock()
+	return mock.RotateFunc(ctx)
+}
+
+// RotateCalls gets all the calls that were made to Rotate.
+// Check the length with:
+//
+//	len(mockedKeyRing.RotateCalls())
+func (mock *KeyRingMock) RotateCalls() []struct {
+	Ctx context.Context
+} {
+	var calls []struct {
+		Ctx context.Context
+	}
+	mock.lockRotate.RLock()
+	calls = mock.calls.Rotate
+	mock.lockRotate.RUnlock()
+	return calls
+}
+
 // Ensure, that PasswordHasherMock does implement ports.PasswordHasher.
 // If this is not the case, regenerate this file with moq.
 var _ ports.PasswordHasher = &PasswordHasherMock{}
@@ -1457,10 +3934,10 @@ var _ ports.PasswordHasher = &PasswordHasherMock{}
 //
 //		// make and configure a mocked ports.PasswordHasher
 //		mockedPasswordHasher := &PasswordHasherMock{
-//			HashFunc: func(ctx context.Context, password domain.Password) (string, error) {
+//			HashFunc: func(ctx context.Context, password domain.Password) (domain.PasswordHash, error) {
 //				panic("mock out the Hash method")
 //			},
-//			VerifyFunc: func(ctx context.Context, hash string, password domain.Password) (bool, bool, error) {
+//			VerifyFunc: func(ctx context.Context, hash domain.PasswordHash, password domain.Password) (bool, bool, error) {
 //				panic("mock out the Verify method")
 //			},
 //		}
@@ -1471,10 +3948,10 @@ var _ ports.PasswordHasher = &PasswordHasherMock{}
 //	}
 type PasswordHasherMock struct {
 	// HashFunc mocks the Hash method.
-	HashFunc func(ctx context.Context, password domain.Password) (string, error)
+	HashFunc func(ctx context.Context, password domain.Password) (domain.PasswordHash, error)
 
 	// VerifyFunc mocks the Verify method.
-	VerifyFunc func(ctx context.Context, hash string, password domain.Password) (bool, bool, error)
+	VerifyFunc func(ctx context.Context, hash domain.PasswordHash, password domain.Password) (bool, bool, error)
 
 	// calls tracks calls to the methods.
 	calls struct {
@@ -1490,7 +3967,7 @@ type PasswordHasherMock struct {
 			// Ctx is the ctx argument value.
 			Ctx context.Context
 			// Hash is the hash argument value.
-			Hash string
+			Hash domain.PasswordHash
 			// Password is the password argument value.
 			Password domain.Password
 		}
@@ -1500,7 +3977,7 @@ type PasswordHasherMock struct {
 }
 
 // Hash calls HashFunc.
-func (mock *PasswordHasherMock) Hash(ctx context.Context, password domain.Password) (string, error) {
+func (mock *PasswordHasherMock) Hash(ctx context.Context, password domain.Password) (domain.PasswordHash, error) {
 	if mock.HashFunc == nil {
 		panic("PasswordHasherMock.HashFunc: method is nil but PasswordHasher.Hash was just called")
 	}
@@ -1536,13 +4013,13 @@ func (mock *PasswordHasherMock) HashCalls() []struct {
 }
 
 // Verify calls VerifyFunc.
-func (mock *PasswordHasherMock) Verify(ctx context.Context, hash string, password domain.Password) (bool, bool, error) {
+func (mock *PasswordHasherMock) Verify(ctx context.Context, hash domain.PasswordHash, password domain.Password) (bool, bool, error) {
 	if mock.VerifyFunc == nil {
 		panic("PasswordHasherMock.VerifyFunc: method is nil but PasswordHasher.Verify was just called")
 	}
 	callInfo := struct {
 		Ctx      context.Context
-		Hash     string
+		Hash     domain.PasswordHash
 		Password domain.Password
 	}{
 		Ctx:      ctx,
@@ -1561,12 +4038,12 @@ func (mock *PasswordHasherMock) Verify(ctx context.Context, hash string, passwor
 //	len(mockedPasswordHasher.VerifyCalls())
 func (mock *PasswordHasherMock) VerifyCalls() []struct {
 	Ctx      context.Context
-	Hash     string
+	Hash     domain.PasswordHash
 	Password domain.Password
 } {
 	var calls []struct {
 		Ctx      context.Context
-		Hash     string
+		Hash     domain.PasswordHash
 		Password domain.Password
 	}
 	mock.lockVerify.RLock()
@@ -1588,6 +4065,9 @@ var _ ports.Clock = &ClockMock{}
 //			NowFunc: func() time.Time {
 //				panic("mock out the Now method")
 //			},
+//			RunningFunc: func() time.Duration {
+//				panic("mock out the Running method")
+//			},
 //		}
 //
 //		// use mockedClock in code that requires ports.Clock
@@ -1598,13 +4078,20 @@ type ClockMock struct {
 	// NowFunc mocks the Now method.
 	NowFunc func() time.Time
 
+	// RunningFunc mocks the Running method.
+	RunningFunc func() time.Duration
+
 	// calls tracks calls to the methods.
 	calls struct {
 		// Now holds details about calls to the Now method.
 		Now []struct {
 		}
+		// Running holds details about calls to the Running method.
+		Running []struct {
+		}
 	}
-	lockNow sync.RWMutex
+	lockNow     sync.RWMutex
+	lockRunning sync.RWMutex
 }
 
 // Now calls NowFunc.
@@ -1631,5 +4118,148 @@ func (mock *ClockMock) NowCalls() []struct {
 	mock.lockNow.RLock()
 	calls = mock.calls.Now
 	mock.lockNow.RUnlock()
+	return calls
+}
+
+// Running calls RunningFunc.
+func (mock *ClockMock) Running() time.Duration {
+	if mock.RunningFunc == nil {
+		panic("ClockMock.RunningFunc: method is nil but Clock.Running was just called")
+	}
+	callInfo := struct {
+	}{}
+	mock.lockRunning.Lock()
+	mock.calls.Running = append(mock.calls.Running, callInfo)
+	mock.lockRunning.Unlock()
+	return mock.RunningFunc()
+}
+
+// RunningCalls gets all the calls that were made to Running.
+// Check the length with:
+//
+//	len(mockedClock.RunningCalls())
+func (mock *ClockMock) RunningCalls() []struct {
+} {
+	var calls []struct {
+	}
+	mock.lockRunning.RLock()
+	calls = mock.calls.Running
+	mock.lockRunning.RUnlock()
+	return calls
+}
+
+// Ensure, that AuditMock does implement ports.Audit.
+// If this is not the case, regenerate this file with moq.
+var _ ports.Audit = &AuditMock{}
+
+// AuditMock is a mock implementation of ports.Audit.
+//
+//	func TestSomethingThatUsesAudit(t *testing.T) {
+//
+//		// make and configure a mocked ports.Audit
+//		mockedAudit := &AuditMock{
+//			ReadyFunc: func(ctx context.Context) error {
+//				panic("mock out the Ready method")
+//			},
+//			RecordFunc: func(ctx context.Context, event domain.AuditEvent) error {
+//				panic("mock out the Record method")
+//			},
+//		}
+//
+//		// use mockedAudit in code that requires ports.Audit
+//		// and then make assertions.
+//
+//	}
+type AuditMock struct {
+	// ReadyFunc mocks the Ready method.
+	ReadyFunc func(ctx context.Context) error
+
+	// RecordFunc mocks the Record method.
+	RecordFunc func(ctx context.Context, event domain.AuditEvent) error
+
+	// calls tracks calls to the methods.
+	calls struct {
+		// Ready holds details about calls to the Ready method.
+		Ready []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+		}
+		// Record holds details about calls to the Record method.
+		Record []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// Event is the event argument value.
+			Event domain.AuditEvent
+		}
+	}
+	lockReady  sync.RWMutex
+	lockRecord sync.RWMutex
+}
+
+// Ready calls ReadyFunc.
+func (mock *AuditMock) Ready(ctx context.Context) error {
+	if mock.ReadyFunc == nil {
+		panic("AuditMock.ReadyFunc: method is nil but Audit.Ready was just called")
+	}
+	callInfo := struct {
+		Ctx context.Context
+	}{
+		Ctx: ctx,
+	}
+	mock.lockReady.Lock()
+	mock.calls.Ready = append(mock.calls.Ready, callInfo)
+	mock.lockReady.Unlock()
+	return mock.ReadyFunc(ctx)
+}
+
+// ReadyCalls gets all the calls that were made to Ready.
+// Check the length with:
+//
+//	len(mockedAudit.ReadyCalls())
+func (mock *AuditMock) ReadyCalls() []struct {
+	Ctx context.Context
+} {
+	var calls []struct {
+		Ctx context.Context
+	}
+	mock.lockReady.RLock()
+	calls = mock.calls.Ready
+	mock.lockReady.RUnlock()
+	return calls
+}
+
+// Record calls RecordFunc.
+func (mock *AuditMock) Record(ctx context.Context, event domain.AuditEvent) error {
+	if mock.RecordFunc == nil {
+		panic("AuditMock.RecordFunc: method is nil but Audit.Record was just called")
+	}
+	callInfo := struct {
+		Ctx   context.Context
+		Event domain.AuditEvent
+	}{
+		Ctx:   ctx,
+		Event: event,
+	}
+	mock.lockRecord.Lock()
+	mock.calls.Record = append(mock.calls.Record, callInfo)
+	mock.lockRecord.Unlock()
+	return mock.RecordFunc(ctx, event)
+}
+
+// RecordCalls gets all the calls that were made to Record.
+// Check the length with:
+//
+//	len(mockedAudit.RecordCalls())
+func (mock *AuditMock) RecordCalls() []struct {
+	Ctx   context.Context
+	Event domain.AuditEvent
+} {
+	var calls []struct {
+		Ctx   context.Context
+		Event domain.AuditEvent
+	}
+	mock.lockRecord.RLock()
+	calls = mock.calls.Record
+	mock.lockRecord.RUnlock()
 	return calls
 }
