@@ -1,258 +1,461 @@
 package boltdb
 
 import (
+	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"math"
+	"slices"
 	"sync"
 	"time"
 
-	"go.etcd.io/bbolt"
-
+	"github.com/widgetd/widgetd/adapters/boltdb/internal/engine"
 	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/ports"
 )
 
-// maxPurge bounds what Purge deletes in one transaction, and so how long other
-// writers wait for it.
+// maxPurge is the maximum number of rows that Purge deletes in one transaction. It
+// limits how long other writes wait.
 const maxPurge = 1000
 
-// Blacklist remembers logged-out tokens. It implements [ports.TokenBlacklist].
+// runningKey is the only key of the table of the running time.
+const runningKey = "running"
+
+// unknownLifetime is the lifetime of tokens that were logged out before format 4, which
+// did not store it. It is longer than any reasonable lifetime, so that no such token is
+// forgotten too early. The blacklist keeps these few tokens for a year of running time.
+const unknownLifetime = 365 * 24 * time.Hour
+
+// blacklist implements [ports.TokenBlacklist].
 //
-// This process owns the file, so all of them are in memory as well, where
-// Contains finds them without touching the disk. Memory follows the disk: a
-// token is there after it is durable and until its removal is.
+// All tokens and cut-offs are in memory too, and Check does not read the file: no other
+// process can write to it. A token or a cut-off is added to memory after it was written
+// to disk, and removed from memory after it was removed from disk.
 //
-// A key without an id is a mark: every token that expires no later may be one
-// that was forgotten. There is none before the first purge, and the latest counts.
-type Blacklist struct {
-	*store
-	mu       sync.RWMutex
-	expiries map[domain.UUID]int64 // Unix seconds by jti
-	mark     int64                 // Unix seconds
+// The running time is the time that the file had counted when it was opened, and the
+// time that has passed since by the monotonic clock. Purge stores it. After a crash the
+// time since the last purge is not counted, so that tokens are remembered longer.
+//
+// Files of format 3 or older may have a watermark: a key with an expiry and without an
+// id. See [domain.BlacklistedToken.ForgottenThrough]. If there are several, the latest
+// counts. Nothing writes or deletes one.
+type blacklist struct {
+	engine  *engine.DB
+	process func() time.Duration // running time of this process
+
+	mu         sync.RWMutex
+	retentions map[domain.UUID]retention // by the token's id
+	cutOffs    map[domain.UUID]cutOff    // by the account's public id
+	watermark  int64                     // Unix seconds; noWatermark in a file that has none
+	loaded     bool                      // start and stored are set
+	start      time.Duration             // running time of the file minus that of the process
+	stored     time.Duration             // running time in the file
 }
 
-// noMark is earlier than every expiry.
-const noMark = math.MinInt64
+// retention is [domain.Retention] in less memory.
+type retention struct {
+	expiry   int64 // Unix seconds
+	until    time.Duration
+	lifetime time.Duration // of the call of Add or EndTokens, or unknown
+}
 
-var (
-	_ ports.TokenBlacklist = (*Blacklist)(nil)
-	_ ports.TokenCounter   = (*Blacklist)(nil)
-)
+// unknown is the lifetime in a retention whose record has no lifetime, because an earlier
+// version of widgetd wrote the record.
+const unknown time.Duration = -1
 
-// Add implements [ports.TokenBlacklist]. A token that is added with different
-// expiries is remembered until the latest.
-func (b *Blacklist) Add(ctx context.Context, token domain.BlacklistedToken) error {
-	expiry, kept, err := b.lookUp(ctx, token)
-	if err != nil {
+func retentionOf(r domain.Retention, lifetime time.Duration) retention {
+	return retention{r.ExpiresAt.Unix(), r.Until, lifetime}
+}
+
+func (r retention) domain() domain.Retention {
+	return domain.Retention{ExpiresAt: r.expiresAt(), Until: r.until}
+}
+
+func (r retention) expiresAt() time.Time { return time.Unix(r.expiry, 0).UTC() }
+
+// extended returns the retention with the later expiry, the later until and the longer
+// lifetime of two retentions. If one lifetime is unknown, the result has the lifetime of the
+// retention with the later until.
+func (r retention) extended(other retention) retention {
+	lifetime := max(r.lifetime, other.lifetime)
+	if r.lifetime == unknown && r.until > other.until || other.lifetime == unknown && other.until > r.until {
+		lifetime = unknown
+	}
+	return retention{max(r.expiry, other.expiry), max(r.until, other.until), lifetime}
+}
+
+// lifetimeAt returns the lifetime in whole seconds, rounded up. If it is unknown, the result
+// is the running time that is left.
+func (r retention) lifetimeAt(running time.Duration) time.Duration {
+	lifetime := r.lifetime
+	if lifetime == unknown {
+		lifetime = max(r.until-running, 0)
+	}
+	return domain.WholeSeconds(lifetime)
+}
+
+func (r retention) endedAt(now time.Time, running time.Duration) bool {
+	return r.domain().EndedAt(now, running)
+}
+
+// noWatermark is earlier than every expiry.
+const noWatermark = math.MinInt64
+
+// runningOf returns the running time of the process by the clock, or by the monotonic
+// clock if clock is nil.
+func runningOf(clock ports.Clock) func() time.Duration {
+	if clock != nil {
+		return clock.Running
+	}
+	start := time.Now()
+	return func() time.Duration { return time.Since(start) }
+}
+
+func (b *blacklist) Add(ctx context.Context, token domain.BlacklistedToken) error {
+	if err := b.engine.Ready(ctx); err != nil {
 		return err
 	}
-	if kept && expiry >= token.ExpiresAt.Unix() {
+	wanted, enough := b.wanted(token)
+	if enough {
 		return nil
 	}
-	return b.AddAll(ctx, []domain.BlacklistedToken{token})
-}
-
-// AddAll is Add for many tokens, in one transaction.
-func (b *Blacklist) AddAll(ctx context.Context, tokens []domain.BlacklistedToken) error {
-	return b.update(ctx, func(tx *bbolt.Tx) error {
-		for _, token := range tokens {
-			if err := blacklistTable.put(tx, tokenKey(token), nil); err != nil {
+	key := tokenKey(token.ID, wanted.expiry)
+	return b.engine.Update(ctx, func(tx *engine.Tx) error {
+		added := wanted
+		switch record, err := blacklistTable.Get(tx, key); {
+		case err == nil: // a call of Add for the same token may have been faster
+			row, err := readToken(engine.Row{Key: key, Record: record})
+			if err != nil {
 				return err
 			}
+			added = added.extended(row.retention)
+		case !errors.Is(err, domain.NotFound):
+			return err
 		}
-		return nil
-	}, func() {
-		for _, token := range tokens {
-			b.remember(token)
-		}
-	})
+		return blacklistTable.Put(tx, key, encodeToken(added))
+	}, func() { b.remember(token.ID, wanted) })
 }
 
-// Contains implements [ports.TokenBlacklist].
-func (b *Blacklist) Contains(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
-	_, kept, err := b.lookUp(ctx, token)
-	return kept, err
+func (b *blacklist) Check(ctx context.Context, claims domain.Claims) (domain.Revocation, error) {
+	if err := b.engine.Ready(ctx); err != nil {
+		return domain.Revocation{}, err
+	}
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return domain.Revocation{LoggedOut: b.isLoggedOut(&claims), CutOff: b.cutOffs[claims.Subject].value}, nil
 }
 
-// Purge implements [ports.TokenBlacklist].
-func (b *Blacklist) Purge(ctx context.Context, now time.Time) (forgotten int, err error) {
+func (b *blacklist) isLoggedOut(claims *domain.Claims) bool {
+	if _, found := b.retentions[claims.ID]; found {
+		return true
+	}
+	return b.watermark != noWatermark &&
+		domain.NewBlacklistedToken(*claims).ForgottenThrough(time.Unix(b.watermark, 0))
+}
+
+func (b *blacklist) Purge(ctx context.Context, now time.Time) (purged int, err error) {
 	for {
-		expired, marks, err := b.expired(ctx, now)
-		if err != nil || len(expired) == 0 {
-			return forgotten, err
+		running := b.running()
+		rows, err := b.ended(ctx, now, running)
+		if err != nil || len(rows) == 0 && !b.mustStore(running) {
+			return purged, err
 		}
+		var deleted []engine.TableRow
 		n := 0
-		err = b.update(ctx, func(tx *bbolt.Tx) error { return replaceByMark(tx, expired, marks) },
-			func() { n = b.forget(expired) })
+		err = b.engine.Update(ctx, func(tx *engine.Tx) (err error) {
+			deleted, err = purge(tx, rows, running)
+			return err
+		}, func() { n = b.forget(deleted, now, running) })
 		if err != nil {
-			return forgotten, err
+			return purged, err // the engine may set n later
 		}
-		forgotten += n
+		purged += n
+		if len(rows) < maxPurge {
+			return purged, nil
+		}
 	}
 }
 
-// Count implements [ports.TokenCounter].
-func (b *Blacklist) Count(ctx context.Context) (int, error) {
-	if err := b.usable(ctx); err != nil {
+func (b *blacklist) Count(ctx context.Context) (int, error) {
+	if err := b.engine.Ready(ctx); err != nil {
 		return 0, err
 	}
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	return len(b.expiries), nil
+	return len(b.retentions) + len(b.cutOffs), nil
 }
 
-// expired returns the maxPurge tokens that expired first, or all that had by now,
-// and the marks before them.
-func (b *Blacklist) expired(ctx context.Context, now time.Time) (tokens []domain.BlacklistedToken, marks []time.Time, err error) {
-	err = b.view(ctx, func(tx *readTx) error {
-		cursor := tx.cursor(blacklistTable)
-		for key, value := cursor.First(); key != nil && len(tokens) < maxPurge; key, value = cursor.Next() {
-			token, isMark, err := readToken(key, value)
-			switch {
-			case err != nil:
-				return err
-			case !token.ForgettableAt(now):
-				return nil
-			case isMark:
-				marks = append(marks, token.ExpiresAt)
-			default:
-				tokens = append(tokens, token)
-			}
-		}
-		return nil
-	})
-	return tokens, marks, err
+// running returns the running time of the file.
+func (b *blacklist) running() time.Duration {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return b.start + b.process()
 }
 
-// replaceByMark takes tokens and marks, all in order of expiry, off the disk and
-// puts one mark in their place.
-func replaceByMark(tx *bbolt.Tx, tokens []domain.BlacklistedToken, marks []time.Time) error {
-	latest := tokens[len(tokens)-1].ExpiresAt
-	for _, mark := range marks {
-		if err := blacklistTable.delete(tx, markKey(mark)); err != nil {
+// mustStore reports whether the running time must be stored: it has grown, and there are
+// tokens or cut-offs whose retention depends on it. So a server without them does not
+// write.
+func (b *blacklist) mustStore(running time.Duration) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return running > b.stored && len(b.retentions)+len(b.cutOffs) > 0
+}
+
+// ended returns copies of the rows of tokens and cut-offs that may be forgotten, at most
+// maxPurge.
+func (b *blacklist) ended(ctx context.Context, now time.Time, running time.Duration) (rows []engine.TableRow, err error) {
+	err = b.engine.View(ctx, func(tx *engine.Tx) error {
+		if rows, err = b.endedTokens(tx, now, running); err != nil {
 			return err
 		}
-		if mark.After(latest) {
-			latest = mark
-		}
-	}
-	for _, token := range tokens {
-		if err := blacklistTable.delete(tx, tokenKey(token)); err != nil {
-			return err
-		}
-	}
-	return blacklistTable.put(tx, markKey(latest), nil)
+		rows, err = appendEndedCutOffs(rows, tx, now, running)
+		return err
+	})
+	return rows, err
 }
 
-// load makes memory what the file remembers.
-func (b *Blacklist) load() error {
-	expiries, mark := map[domain.UUID]int64{}, int64(noMark)
-	err := b.view(context.Background(), func(tx *readTx) error {
-		return blacklistTable.in(tx.Tx).ForEach(func(key, value []byte) error {
-			token, isMark, err := readToken(key, value)
-			expiry := token.ExpiresAt.Unix()
-			switch {
-			case err != nil:
-				return err
-			case isMark:
-				mark = max(mark, expiry)
-			default: // those of one token are in rising order
-				expiries[token.ID] = expiry
-			}
-			return nil
-		})
+// endedTokens returns copies of the rows of tokens that may be forgotten, in order of
+// expiry and at most maxPurge.
+func (b *blacklist) endedTokens(tx *engine.Tx, now time.Time, running time.Duration) (rows []engine.TableRow, err error) {
+	for row, err := range blacklistTable.Rows(tx, nil) {
+		if err != nil {
+			return nil, err
+		}
+		token, err := readToken(row)
+		switch {
+		case err != nil:
+			return nil, err
+		case token.expiry > now.Unix() || len(rows) == maxPurge:
+			return rows, nil
+		case !token.isWatermark && b.hasEnded(token, now, running):
+			rows = append(rows, cloned(blacklistTable, row))
+		}
+	}
+	return rows, nil
+}
+
+// cloned returns a copy of a row that can be used after the transaction.
+func cloned(table engine.Table, row engine.Row) engine.TableRow {
+	row.Key, row.Payload = slices.Clone(row.Key), slices.Clone(row.Payload)
+	return engine.TableRow{Table: table, Row: row}
+}
+
+// hasEnded reports whether the token of a row may be forgotten. The later values of
+// memory and the row count: memory has those of all rows of the token, except of one
+// that was committed just now.
+func (b *blacklist) hasEnded(token tokenRow, now time.Time, running time.Duration) bool {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return later(b.retentions, token.id, token.retention).endedAt(now, running)
+}
+
+// purge deletes the rows, except those that have changed, and stores the running time. It
+// returns the rows that it has deleted.
+func purge(tx *engine.Tx, rows []engine.TableRow, running time.Duration) (deleted []engine.TableRow, err error) {
+	for _, row := range rows {
+		record, err := row.Table.Get(tx, row.Key)
+		if errors.Is(err, domain.NotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if record.Version != row.Version || !bytes.Equal(record.Payload, row.Payload) {
+			continue // the token was added again, or the tokens of the account were ended again
+		}
+		if err := row.Table.Delete(tx, row.Key); err != nil {
+			return nil, err
+		}
+		deleted = append(deleted, row)
+	}
+	return deleted, runningTable.Put(tx, []byte(runningKey), encodeRunning(running))
+}
+
+// Tokens implements [ports.TokenBlacklist]. A token has several rows if it was added with
+// different expiries. Tokens returns the token once, at the row with the latest expiry, which
+// is the expiry in memory.
+func (b *blacklist) Tokens(ctx context.Context, position string, limit int) (domain.Slice[domain.BlacklistedToken], error) {
+	scan := engine.Scan{Table: blacklistTable, Rest: expirySize + len(domain.UUID{})}
+	return slice(ctx, b.engine, scan, position, limit, func(_ *engine.Tx, row engine.Row) (token domain.BlacklistedToken, isItem bool, err error) {
+		found, err := readToken(row)
+		if err != nil || found.isWatermark {
+			return token, false, err
+		}
+		r, running := b.retention(found)
+		if r.expiry != found.expiry {
+			return token, false, nil
+		}
+		return domain.BlacklistedToken{ID: found.id, ExpiresAt: r.expiresAt(), Lifetime: r.lifetimeAt(running)}, true, nil
 	})
+}
+
+// CutOffs implements [ports.TokenBlacklist].
+func (b *blacklist) CutOffs(ctx context.Context, position string, limit int) (domain.Slice[domain.CutOff], error) {
+	scan := engine.Scan{Table: cutOffTable, Rest: len(domain.UUID{})}
+	return slice(ctx, b.engine, scan, position, limit, func(_ *engine.Tx, row engine.Row) (domain.CutOff, bool, error) {
+		c, err := readCutOff(row)
+		if err != nil {
+			return domain.CutOff{}, false, err
+		}
+		return domain.CutOff{
+			Subject: domain.UUID(row.Key), Value: c.value, ExpiresAt: c.expiresAt(), Lifetime: c.lifetimeAt(b.running()),
+		}, true, nil
+	})
+}
+
+// retention returns the retention of the token of a row and the running time. It combines
+// the row with the values in memory, which may be later ones.
+func (b *blacklist) retention(token tokenRow) (retention, time.Duration) {
+	b.mu.RLock()
+	defer b.mu.RUnlock()
+	return later(b.retentions, token.id, token.retention), b.start + b.process()
+}
+
+// load reads the file into memory. The engine calls it whenever it has opened the file.
+func (b *blacklist) load(tx *engine.Tx) error {
+	retentions, watermark := map[domain.UUID]retention{}, int64(noWatermark)
+	for row, err := range blacklistTable.Rows(tx, nil) {
+		if err != nil {
+			return err
+		}
+		token, err := readToken(row)
+		switch {
+		case err != nil:
+			return err
+		case token.isWatermark:
+			watermark = max(watermark, token.expiry)
+		default:
+			retentions[token.id] = later(retentions, token.id, token.retention)
+		}
+	}
+	cutOffs, err := loadCutOffs(tx)
+	if err != nil {
+		return err
+	}
+	stored, err := storedRunning(tx)
 	if err != nil {
 		return err
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.expiries, b.mark = expiries, mark
+	b.retentions, b.cutOffs, b.watermark, b.stored = retentions, cutOffs, watermark, stored
+	if !b.loaded { // else the running time goes on
+		b.start, b.loaded = stored-b.process(), true
+	}
 	return nil
 }
 
-// lookUp reports whether the token is remembered, and until when: as a forgotten
-// one, until the mark.
-func (b *Blacklist) lookUp(ctx context.Context, token domain.BlacklistedToken) (expiry int64, kept bool, err error) {
-	if err := b.usable(ctx); err != nil {
-		return 0, false, err
+// storedRunning returns the running time in the file, which is 0 in a new file.
+func storedRunning(tx *engine.Tx) (time.Duration, error) {
+	record, err := runningTable.Get(tx, []byte(runningKey))
+	if errors.Is(err, domain.NotFound) {
+		return 0, nil
 	}
+	if err != nil {
+		return 0, err
+	}
+	running, err := decodeRunning(record)
+	if err != nil {
+		return 0, runningTable.Damaged([]byte(runningKey), err)
+	}
+	return running, nil
+}
+
+// wanted returns the retention of a token that is logged out now. It returns true if
+// memory has no less already.
+func (b *blacklist) wanted(token domain.BlacklistedToken) (_ retention, enough bool) {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	expiry, kept = b.expiries[token.ID]
-	if !kept && token.ExpiresAt.Unix() <= b.mark {
-		return b.mark, true, nil
-	}
-	return expiry, kept, nil
+	added := retentionOf(token.RetentionFrom(b.start+b.process()), token.Lifetime)
+	r := later(b.retentions, token.ID, added)
+	before, found := b.retentions[token.ID]
+	return r, found && r == before
 }
 
-// usable returns an Unavailable error when memory must not be asked any more.
-func (b *Blacklist) usable(ctx context.Context) error {
-	if err := ctx.Err(); err != nil {
-		return unavailable(err)
+// later returns the retention, extended by that which the map has for the id.
+func later(retentions map[domain.UUID]retention, id domain.UUID, r retention) retention {
+	before, found := retentions[id]
+	if !found {
+		return r
 	}
-	if b.isStopped() {
-		return unavailable(errClosed)
-	}
-	return nil
+	return r.extended(before)
 }
 
-// remember puts a token into memory that is on disk.
-func (b *Blacklist) remember(token domain.BlacklistedToken) {
+// remember adds a token to memory after it was written to disk.
+func (b *blacklist) remember(id domain.UUID, r retention) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	expiry, kept := b.expiries[token.ID]
-	if !kept || expiry < token.ExpiresAt.Unix() {
-		b.expiries[token.ID] = token.ExpiresAt.Unix()
-	}
+	b.retentions[id] = later(b.retentions, id, r)
 }
 
-// forget drops tokens from memory that are no longer on disk, save those that
-// are there with a later expiry too, and returns how many.
-func (b *Blacklist) forget(tokens []domain.BlacklistedToken) (n int) {
+// forget removes tokens and cut-offs from memory after their rows were removed from disk,
+// and returns how many it removed. It keeps a token that was added again.
+func (b *blacklist) forget(deleted []engine.TableRow, now time.Time, running time.Duration) (n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for _, token := range tokens {
-		b.mark = max(b.mark, token.ExpiresAt.Unix())
-		if expiry, kept := b.expiries[token.ID]; kept && expiry == token.ExpiresAt.Unix() {
-			delete(b.expiries, token.ID)
-			n++
+	b.stored = max(b.stored, running)
+	before := len(b.retentions) + len(b.cutOffs)
+	for _, row := range deleted {
+		if row.Table == cutOffTable {
+			delete(b.cutOffs, domain.UUID(row.Key))
+			continue
+		}
+		id := domain.UUID(row.Key[expirySize:])
+		if r, found := b.retentions[id]; found && r.endedAt(now, running) {
+			delete(b.retentions, id)
 		}
 	}
-	return n
+	return before - len(b.retentions) - len(b.cutOffs)
 }
 
-// expirySign is flipped in keys, so that the times before 1970, which are
-// negative, come before the others.
-const expirySign = 1 << 63
+// expirySize is the length of a watermark's key.
+const expirySize = 8
 
-// tokenKey begins with the expiry, so that a purge finds the expired tokens
-// first and need not see the others.
-func tokenKey(token domain.BlacklistedToken) []byte {
-	return append(markKey(token.ExpiresAt), token.ID[:]...)
+// tokenKey returns the key of a token: its expiry (8 bytes) and its id. It begins with
+// the expiry, so that Purge finds the expired tokens without reading the others.
+func tokenKey(id domain.UUID, expiry int64) []byte {
+	key := make([]byte, 0, expirySize+len(id))
+	return append(engine.AppendSigned(key, expiry), id[:]...)
 }
 
-func markKey(expiry time.Time) []byte {
-	return number(uint64(expiry.Unix()) ^ expirySign) //nolint:gosec // the sign is expirySign's business
+// tokenRow is a row of the blacklist.
+type tokenRow struct {
+	retention
+	id          domain.UUID
+	isWatermark bool // the row has no id
 }
 
-// readToken reads what tokenKey made, or markKey: then all that is known is the
-// expiry.
-func readToken(key, value []byte) (token domain.BlacklistedToken, isMark bool, err error) {
-	if _, err := blacklistTable.unseal(key, value); err != nil {
-		return domain.BlacklistedToken{}, false, err
+func readToken(row engine.Row) (tokenRow, error) {
+	token, err := decodeToken(row.Key, row.Record)
+	if err != nil {
+		return token, blacklistTable.Damaged(row.Key, err)
 	}
-	switch len(key) - 8 {
-	case 0:
-		isMark = true
-	case len(token.ID):
-		token.ID = domain.UUID(key[8:])
+	return token, nil
+}
+
+// decodeToken decodes a row. A record of version 1, which formats 2 and 3 have, has no
+// payload: the lifetime of the token is unknown. The running time of such a file begins
+// at 0 when the file is migrated.
+func decodeToken(key []byte, record engine.Record) (token tokenRow, err error) {
+	f, err := fieldsOf(record, tokenVersion)
+	if err != nil {
+		return token, err
+	}
+	token.until, token.lifetime = unknownLifetime, unknown
+	if record.Version >= 2 {
+		token.until = f.duration()
+	}
+	if record.Version >= 3 {
+		token.lifetime = f.duration()
+	}
+	switch {
+	case len(key) == expirySize && record.Version == 1:
+		token.isWatermark = true
+	case len(key) == expirySize+len(token.id):
+		token.id = domain.UUID(key[expirySize:])
 	default:
-		return domain.BlacklistedToken{}, false, blacklistTable.damaged(key, errors.New("it is no token"))
+		return token, errors.New("its key is not a token")
 	}
-	expiry := int64(binary.BigEndian.Uint64(key) ^ expirySign) //nolint:gosec // as in markKey
-	token.ExpiresAt = time.Unix(expiry, 0).UTC()
-	return token, isMark, nil
+	token.expiry = engine.Signed(key)
+	return token, f.end()
 }

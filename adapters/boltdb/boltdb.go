@@ -1,174 +1,138 @@
-// Package boltdb keeps accounts, widgets and logged-out tokens in one file on
-// disk, with bbolt. It implements the persistence ports for a single process:
-// the file is locked while it is open.
+// Package boltdb stores accounts, widgets, logged-out tokens and cut-offs in one file on
+// disk. It implements [ports.Store] for a single process: the file is locked while it is open.
 //
-// A write is acknowledged once it is on disk. Writers that come at the same time
-// share one transaction and so one fsync; see committer. Reads go straight to
-// the memory-mapped file, save [Blacklist.Contains], which stays in memory.
+// A write returns when it is on disk. Simultaneous writes share one transaction and one
+// fsync. Reads use the memory-mapped file, except for the token blacklist, which is in
+// memory too.
 //
-// The layout of the file is described with the tables, in table.go.
+// The storage engine is in internal/engine. The tables of the file and its formats are
+// described in schema.go, the records in record.go.
 package boltdb
 
 import (
 	"context"
 	"errors"
-	"fmt"
+	"log/slog"
 	"path/filepath"
-	"runtime/debug"
-	"sync"
-	"time"
 
+	"github.com/widgetd/widgetd/adapters/boltdb/internal/engine"
 	"github.com/widgetd/widgetd/domain"
+	"github.com/widgetd/widgetd/ports"
 )
 
 // fileName is the file's name in the data folder.
 const fileName = "widgetd.db"
 
-// DB is an open data folder. Its methods and those of its repositories are safe
-// for concurrent use.
-type DB struct {
-	Users     *Users
-	Widgets   *Widgets
-	Blacklist *Blacklist
+// ErrInUse is the error of [Open] for a data folder that another process has open.
+var ErrInUse = engine.ErrInUse
 
-	close func() error
+// ErrOldFormat is the error of [Open] for a file that must be migrated first.
+var ErrOldFormat = engine.ErrOldFormat
+
+// Progress is the progress of a migration.
+type Progress = engine.Progress
+
+// Options are the options of [Open].
+type Options struct {
+	// Migrate allows Open to migrate a file of an older format. Open calls Migrate
+	// from time to time during the migration. If Migrate is nil, Open returns
+	// [ErrOldFormat] for such a file.
+	Migrate func(Progress)
+
+	// Shadowed is called by Open for each account whose email belongs to an older
+	// account too, with its public id. ByEmail does not return the account. There
+	// are such accounts where files of format 3 had two accounts that differ only
+	// in case: the rule for case was another one. Nil means that they are not
+	// reported.
+	Shadowed func(domain.UUID)
+
+	// LockMemory keeps the file in memory, locked, so that no read waits for the
+	// disk. Call [CanLockMemory] before.
+	LockMemory bool
+
+	// Log gets a line when the store begins to refuse everything, and when it no
+	// longer does. It may be nil.
+	Log *slog.Logger
+
+	// Clock is the clock for the running time of the blacklist. If it is nil, the
+	// running time is measured with the monotonic clock.
+	Clock ports.Clock
 }
 
-// Open opens the store in the folder dir and creates what is missing of it: the
-// folder with mode 0700, the file in it with mode 0600.
+// CanLockMemory returns nil if the process can use [Options.LockMemory], else an error
+// that says what to do.
+func CanLockMemory() error { return engine.CanLockMemory() }
+
+// DB is an open data folder. Its methods and those of its repositories are safe for
+// concurrent use.
+type DB struct {
+	engine    *engine.DB
+	dir       string
+	users     *users
+	widgets   *widgets
+	blacklist *blacklist
+	cursorKey domain.CursorKey
+}
+
+var _ ports.Store = (*DB)(nil)
+
+// Open opens the store in the folder dir. It creates the folder, with mode 0700, and the
+// file in it, with mode 0600, if they do not exist.
 //
-// It returns an error that names the folder when another process has it open,
-// and one that names the file, which it leaves as it is, when the file is
-// damaged, was written by something else or has a format unknown to this
-// program.
-func Open(dir string) (*DB, error) {
-	path := filepath.Join(dir, fileName)
-	if err := ensureFile(path); err != nil {
-		return nil, err
-	}
-	file, err := openFile(path)
+// The error names the folder if another process has it open. The error names the file
+// if the file is damaged, was not written by widgetd, or has a format of a later
+// widgetd. Open does not change such a file. If the file has an older format and
+// options.Migrate is nil, Open returns [ErrOldFormat].
+//
+// A migration keeps the old file as widgetd.db.format-N, where N is its format. The
+// operator may delete it.
+func Open(dir string, options Options) (*DB, error) {
+	blacklist := &blacklist{process: runningOf(options.Clock)}
+	opened, err := engine.Open(filepath.Join(dir, fileName), schema(), engine.Options{
+		Migrate:    options.Migrate,
+		Opened:     blacklist.load,
+		LockMemory: options.LockMemory,
+		Log:        options.Log,
+	})
 	if err != nil {
 		return nil, err
 	}
-	s := &store{newCommitter(file)}
-	db := &DB{
-		Users:     &Users{s},
-		Widgets:   &Widgets{s},
-		Blacklist: &Blacklist{store: s},
-		close:     sync.OnceValue(s.close),
+	blacklist.engine = opened
+	db := &DB{engine: opened, dir: dir, users: &users{opened}, widgets: &widgets{opened}, blacklist: blacklist}
+	err = opened.View(context.Background(), func(tx *engine.Tx) (err error) {
+		db.cursorKey, err = loadCursorKey(tx)
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(err, db.Close())
 	}
-	s.start(db.Blacklist.load)
-	if err := db.Blacklist.load(); err != nil {
-		_ = db.Close()
-		return nil, fmt.Errorf("data file %s: %w", path, err)
+	if options.Shadowed != nil {
+		if err := db.users.eachShadowed(options.Shadowed); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
 	}
 	return db, nil
 }
 
-// closeTimeout is how long Close waits for a disk that does not answer.
-const closeTimeout = 5 * time.Second
+// Users returns the repository of accounts.
+func (db *DB) Users() ports.UserRepository { return db.users }
 
-// Close waits for the reads and writes under way, 5 seconds at the most, and
-// closes the file. From then on every method of the repositories returns a
-// [domain.Unavailable] error. Closing again does nothing and returns the same
-// error, if any.
-func (db *DB) Close() error { return db.close() }
+// Widgets returns the repository of widgets.
+func (db *DB) Widgets() ports.WidgetRepository { return db.widgets }
 
-// store is what the repositories share.
-type store struct {
-	*committer
-}
+// Blacklist returns the token blacklist.
+func (db *DB) Blacklist() ports.TokenBlacklist { return db.blacklist }
 
-// view runs read in a read transaction: read sees one state of the whole store.
-// Bytes it gets from there are gone when it returns.
-func (s *store) view(ctx context.Context, read func(*readTx) error) error {
-	if err := ctx.Err(); err != nil {
-		return unavailable(err)
-	}
-	if err := s.readable(); err != nil {
-		return err
-	}
-	tx, err := s.readers.take()
-	if err != nil {
-		return err
-	}
-	defer s.readers.give(tx)
-	err = guard(func() error { return read(tx) })
-	if errors.Is(err, errUnreadable) {
-		return unavailable(err)
-	}
-	return err
-}
+// Ping implements [ports.Store]. It reads from the file, which must still be in the
+// folder.
+func (db *DB) Ping(ctx context.Context) error { return db.engine.Ping(ctx) }
 
-// close leaves a file alone that could not be read, for bbolt may still hold its
-// locks, and one whose disk does not answer. The system unlocks it when the
-// process ends.
-func (s *store) close() error {
-	closed := make(chan error, 1)
-	close(s.quit)
-	go func() {
-		<-s.stopped
-		if s.unreadable.Load() {
-			closed <- errUnreadable
-			return
-		}
-		s.readers.retire() // for good
-		closed <- s.bolt.Load().Close()
-	}()
-	select {
-	case err := <-closed:
-		return err
-	case <-time.After(closeTimeout):
-		return errors.New("the store was left open: its disk does not answer")
-	}
-}
+// CursorKey implements [ports.Store].
+func (db *DB) CursorKey() domain.CursorKey { return db.cursorKey }
 
-// errClosed is the cause of a domain.Unavailable error after Close.
-var errClosed = errors.New("the store is closed")
+// Shared returns false: one process at a time can open a data folder.
+func (db *DB) Shared() bool { return false }
 
-func unavailable(cause error) error {
-	return &domain.Error{Kind: domain.Unavailable, Err: cause}
-}
-
-// errUnreadable means that the memory which the file is mapped to could not be
-// read: the disk failed, or somebody cut the file short.
-var errUnreadable = errors.New("damaged, or its disk failed")
-
-// readable returns an Unavailable error once the file is not to be touched again.
-func (c *committer) readable() error {
-	if c.unreadable.Load() {
-		return unavailable(errUnreadable)
-	}
-	return nil
-}
-
-// guard is guard for what locks the open file. After a memory fault in there
-// bbolt may still hold its locks, so nobody must take them again.
-func (c *committer) guard(f func() error) error {
-	if err := c.readable(); err != nil {
-		return err
-	}
-	err := guard(f)
-	if errors.Is(err, errUnreadable) {
-		c.unreadable.Store(true)
-		return unavailable(err)
-	}
-	return err
-}
-
-// guard runs f, which uses bbolt, and turns a panic into an error: bbolt panics
-// when it comes across a damaged page. It also turns a memory fault into one,
-// which would end the process otherwise: errUnreadable.
-func guard(f func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		switch p := recover().(type) {
-		case nil:
-		case interface{ Addr() uintptr }: // a fault, see debug.SetPanicOnFault
-			err = fmt.Errorf("%w: %v", errUnreadable, p)
-		default:
-			err = fmt.Errorf("damaged, or a fault of the program: %v", p)
-		}
-	}()
-	return f()
-}
+// Close implements [ports.Store]. It waits at most 5 seconds for running reads and
+// writes.
+func (db *DB) Close() error { return db.engine.Close() }

@@ -2,62 +2,44 @@ package boltdb
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
-	"go.etcd.io/bbolt"
-
+	"github.com/widgetd/widgetd/adapters/boltdb/internal/engine"
 	"github.com/widgetd/widgetd/domain"
 )
 
-// Update gives the tests an operation of their own.
-func (db *DB) Update(ctx context.Context, run func(*bbolt.Tx) error, committed func()) error {
-	return db.Users.update(ctx, run, committed)
-}
+// CurrentFormat returns the format of the files that this package writes.
+func CurrentFormat() int { return schema().Format }
 
-// Commits returns how many transactions the file has seen.
+// Commits returns the number of transactions that were committed to the file.
 func (db *DB) Commits() (n int) {
-	_ = db.Users.bolt.Load().View(func(tx *bbolt.Tx) error {
+	_ = db.engine.View(context.Background(), func(tx *engine.Tx) error {
 		n = tx.ID()
 		return nil
 	})
 	return n
 }
 
-// LimitSize makes the file as good as full at its present size, or lifts that.
-func (db *DB) LimitSize(limit bool) {
-	db.Users.bolt.Load().MaxSize = 0
-	if limit {
-		_ = db.Users.bolt.Load().View(func(tx *bbolt.Tx) error {
-			db.Users.bolt.Load().MaxSize = int(tx.Size())
-			return nil
-		})
-	}
-}
-
-// Doubt runs an operation whose transaction is in doubt afterwards, as if the fsync
-// of its meta page had failed.
-func (db *DB) Doubt(ctx context.Context) error {
-	return db.Update(ctx, func(*bbolt.Tx) error {
-		db.Users.inDoubt = true
-		return nil
-	}, nil)
-}
-
 // Fill adds n widgets in few transactions.
 func (db *DB) Fill(ctx context.Context, n int, widget func(i int) domain.Widget) error {
-	return db.each(ctx, n, func(tx *bbolt.Tx, i int) error { return addWidget(tx, widget(i)) })
+	return db.each(ctx, n, func(tx *engine.Tx, i int) error { return addWidget(tx, widget(i)) })
 }
 
 // DeleteAll deletes widgets in few transactions.
 func (db *DB) DeleteAll(ctx context.Context, names []domain.WidgetName) error {
-	return db.each(ctx, len(names), func(tx *bbolt.Tx, i int) error { return deleteWidget(tx, names[i]) })
+	return db.each(ctx, len(names), func(tx *engine.Tx, i int) error {
+		_, err := deleteWidget(tx, names[i], domain.Condition{})
+		return err
+	})
 }
 
-func (db *DB) each(ctx context.Context, n int, run func(*bbolt.Tx, int) error) error {
+func (db *DB) each(ctx context.Context, n int, run func(*engine.Tx, int) error) error {
 	const batch = 10_000
 	for start := 0; start < n; start += batch {
-		err := db.Update(ctx, func(tx *bbolt.Tx) error {
+		err := db.engine.Update(ctx, func(tx *engine.Tx) error {
 			for i := start; i < min(start+batch, n); i++ {
 				if err := run(tx, i); err != nil {
 					return err
@@ -72,151 +54,131 @@ func (db *DB) each(ctx context.Context, n int, run func(*bbolt.Tx, int) error) e
 	return nil
 }
 
-// Marks returns how many marks of the purge are in the file.
-func (db *DB) Marks() (n int) {
-	_ = db.Users.bolt.Load().View(func(tx *bbolt.Tx) error {
-		return blacklistTable.in(tx).ForEach(func(key, value []byte) error {
-			if _, isMark, err := readToken(key, value); err == nil && isMark {
-				n++
-			}
-			return nil
-		})
-	})
-	return n
-}
-
-// Check returns an error unless the tables, and what is in memory, agree.
-func (db *DB) Check() error {
-	return db.Users.view(context.Background(), func(tx *readTx) error {
-		for err := range tx.Check() {
-			return err
-		}
-		for _, check := range []func(*readTx) error{checkUsers, checkWidgets, checkCounts, db.Blacklist.check} {
-			if err := check(tx); err != nil {
-				return err
-			}
-		}
-		return nil
+// Garble replaces the payload of every record of a table by one that is too short.
+func (db *DB) Garble(ctx context.Context, table string) error {
+	return db.eachKey(ctx, table, func(tx *engine.Tx, t engine.Table, key []byte) error {
+		return t.Put(tx, key, engine.Record{Version: 1, Payload: []byte{1, 2, 3}})
 	})
 }
 
-func checkUsers(tx *readTx) error {
-	users, admins := 0, 0
-	err := userTable.in(tx.Tx).ForEach(func(id, _ []byte) error {
-		user, err := getUser(tx, domain.UUID(id))
-		if err != nil {
-			return err
-		}
-		users++
-		if user.Admin {
-			admins++
-		}
-		if user.Admin != adminTable.has(tx.Tx, id) {
-			return fmt.Errorf("table admins is wrong about %s", user.PublicID)
-		}
-		found, err := emailTable.get(tx, []byte(user.Email.Key()))
-		if err == nil && !slices.Equal(found, id) {
-			return fmt.Errorf("table emails says %x for %s", found, user.PublicID)
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return checkSizes(tx, map[table]int{emailTable: users, adminTable: admins})
+// Empty deletes every record of a table.
+func (db *DB) Empty(ctx context.Context, table string) error {
+	return db.eachKey(ctx, table, func(tx *engine.Tx, t engine.Table, key []byte) error { return t.Delete(tx, key) })
 }
 
-func checkWidgets(tx *readTx) error {
-	widgets := 0
-	err := widgetTable.in(tx.Tx).ForEach(func(key, value []byte) error {
-		payload, err := widgetTable.unseal(key, value)
-		if err != nil {
-			return err
-		}
-		widget, err := readWidget(key, payload)
-		if err != nil {
-			return err
-		}
-		widgets++
-		seq, err := sequenceOf(tx, widget.Name)
-		if err == nil && !slices.Equal(number(seq), key) {
-			return fmt.Errorf("table names says %d for the widget %x", seq, key)
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	return checkSizes(tx, map[table]int{nameTable: widgets})
-}
-
-func checkCounts(tx *readTx) error {
-	counts, seqs := map[string]map[int]int{}, map[string]uint64{}
-	err := widgetTable.in(tx.Tx).ForEach(func(key, _ []byte) error {
-		seq, err := widgetTable.parseNumber(key, key)
-		for _, l := range levels() {
-			record := string(l.key(seq))
-			if counts[record] == nil {
-				counts[record] = map[int]int{}
-			}
-			counts[record][l.index(seq)]++
-			seqs[record] = seq
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	for record, want := range counts {
-		for _, l := range levels() {
-			if record[0] != l.bits {
-				continue
-			}
-			got, err := l.counts(tx, seqs[record])
+func (db *DB) eachKey(ctx context.Context, table string, change func(*engine.Tx, engine.Table, []byte) error) error {
+	return db.engine.Update(ctx, func(tx *engine.Tx) error {
+		t := engine.Table(table)
+		var keys [][]byte
+		for row, err := range t.Rows(tx, nil) {
 			if err != nil {
 				return err
 			}
-			for i := range got.len() {
-				if n := got.at(i); n != want[i] {
-					return fmt.Errorf("count %d of record %x is %d, want %d", i, record, n, want[i])
-				}
-				delete(want, i)
-			}
-			if len(want) > 0 {
-				return fmt.Errorf("record %x lacks the counts %v", record, want)
-			}
+			keys = append(keys, slices.Clone(row.Key))
 		}
-	}
-	return checkSizes(tx, map[table]int{countTable: len(counts)})
-}
-
-func (b *Blacklist) check(tx *readTx) error {
-	kept := map[domain.UUID]bool{}
-	err := blacklistTable.in(tx.Tx).ForEach(func(key, value []byte) error {
-		token, isMark, err := readToken(key, value)
-		if err != nil || isMark {
-			if token.ExpiresAt.Unix() > b.mark {
-				return fmt.Errorf("the mark %s is not in memory", token.ExpiresAt)
+		for _, key := range keys {
+			if err := change(tx, t, key); err != nil {
+				return err
 			}
-			return err
-		}
-		kept[token.ID] = true
-		if expiry, found := b.expiries[token.ID]; !found || expiry < token.ExpiresAt.Unix() {
-			return fmt.Errorf("the token %s is not in memory", token.ID)
 		}
 		return nil
-	})
-	if err == nil && len(kept) != len(b.expiries) {
-		return fmt.Errorf("%d tokens are in memory, %d on disk", len(b.expiries), len(kept))
+	}, nil)
+}
+
+// PutRow sets a row of a table whose records have version 1.
+func (db *DB) PutRow(ctx context.Context, table string, key, payload []byte) error {
+	return db.engine.Update(ctx, func(tx *engine.Tx) error {
+		return engine.Table(table).Put(tx, key, engine.Record{Version: 1, Payload: payload})
+	}, nil)
+}
+
+// TakeRow deletes the first row of a table and returns it.
+func (db *DB) TakeRow(ctx context.Context, table string) (key, payload []byte, err error) {
+	err = db.engine.Update(ctx, func(tx *engine.Tx) error {
+		for row, err := range engine.Table(table).Rows(tx, nil) {
+			if err != nil {
+				return err
+			}
+			key, payload = slices.Clone(row.Key), slices.Clone(row.Payload)
+			break
+		}
+		return engine.Table(table).Delete(tx, key)
+	}, nil)
+	return key, payload, err
+}
+
+// SwapPayloads exchanges the payloads of the first two rows of a table.
+func (db *DB) SwapPayloads(ctx context.Context, table string) error {
+	a, first, err := db.TakeRow(ctx, table)
+	if err != nil {
+		return err
 	}
+	b, second, err := db.TakeRow(ctx, table)
+	return errors.Join(err, db.PutRow(ctx, table, a, second), db.PutRow(ctx, table, b, first))
+}
+
+// FillCutOffs sets n cut-offs in few transactions.
+func (db *DB) FillCutOffs(ctx context.Context, n int, c func(i int) domain.CutOff) error {
+	err := db.each(ctx, n, func(tx *engine.Tx, i int) error { return putOnDisk(tx, c(i)) })
+	return errors.Join(err, db.Reload(ctx))
+}
+
+func putOnDisk(tx *engine.Tx, c domain.CutOff) error {
+	_, err := putCutOff(tx, c.Subject, cutOff{retentionOf(c.RetentionFrom(0), c.Lifetime), c.Value})
 	return err
 }
 
-func checkSizes(tx *readTx, want map[table]int) error {
-	for t, n := range want {
-		if got := t.in(tx.Tx).Stats().KeyN; got != n {
-			return fmt.Errorf("table %s has %d records, want %d", t, got, n)
+// FillUsers adds n accounts in few transactions.
+func (db *DB) FillUsers(ctx context.Context, n int, user func(i int) domain.User) error {
+	return db.each(ctx, n, func(tx *engine.Tx, i int) error { return addUser(tx, user(i)) })
+}
+
+// AddOnDiskOnly adds a token and a cut-off to the file and not to memory. A transaction
+// has this effect if its commit returned an error but is on disk.
+func (db *DB) AddOnDiskOnly(ctx context.Context, token domain.BlacklistedToken, c domain.CutOff) error {
+	return db.engine.Update(ctx, func(tx *engine.Tx) error {
+		if err := putOnDisk(tx, c); err != nil {
+			return err
 		}
+		return blacklistTable.Put(tx, tokenKey(token.ID, token.ExpiresAt.Unix()), encodeToken(retention{until: token.Lifetime, lifetime: token.Lifetime}))
+	}, nil)
+}
+
+// Reload does what the engine does after it has recovered from a failed fsync.
+func (db *DB) Reload(ctx context.Context) error { return db.engine.View(ctx, db.blacklist.load) }
+
+// CheckAll is Check, and returns an error unless the blacklist in memory is that of the file.
+func (db *DB) CheckAll(ctx context.Context) error {
+	if err := db.Check(ctx, nil); err != nil {
+		return err
 	}
-	return nil
+	return db.engine.View(ctx, db.blacklist.check)
+}
+
+func (b *blacklist) check(tx *engine.Tx) error {
+	found := map[domain.UUID]retention{}
+	for row, err := range blacklistTable.Rows(tx, nil) {
+		if err != nil {
+			return err
+		}
+		token, err := readToken(row)
+		switch {
+		case err != nil:
+			return err
+		case token.isWatermark:
+			if token.expiry > b.watermark {
+				return fmt.Errorf("the watermark %d is not in memory", token.expiry)
+			}
+			continue
+		}
+		found[token.id] = later(found, token.id, token.retention)
+	}
+	if !maps.Equal(found, b.retentions) {
+		return fmt.Errorf("memory has the tokens %v, the file has %v", b.retentions, found)
+	}
+	cutOffs, err := loadCutOffs(tx)
+	if err == nil && !maps.Equal(cutOffs, b.cutOffs) {
+		err = fmt.Errorf("memory has the cut-offs %v, the file has %v", b.cutOffs, cutOffs)
+	}
+	return err
 }

@@ -2,195 +2,153 @@ package boltdb
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
-	"go.etcd.io/bbolt"
-
+	"github.com/widgetd/widgetd/adapters/boltdb/internal/engine"
 	"github.com/widgetd/widgetd/domain"
-	"github.com/widgetd/widgetd/ports"
 )
 
-// Widgets keeps widgets. It implements [ports.WidgetRepository].
-type Widgets struct {
-	*store
+// widgets implements [ports.WidgetRepository].
+type widgets struct {
+	engine *engine.DB
 }
 
-var _ ports.WidgetRepository = (*Widgets)(nil)
-
-// Add implements [ports.WidgetRepository].
-func (w *Widgets) Add(ctx context.Context, widget domain.Widget) error {
-	return w.update(ctx, func(tx *bbolt.Tx) error { return addWidget(tx, widget) }, nil)
+func (w *widgets) Add(ctx context.Context, widget domain.Widget) error {
+	return w.engine.Update(ctx, func(tx *engine.Tx) error { return addWidget(tx, widget) }, nil)
 }
 
-// AddAll keeps new widgets in one transaction, all of them or none, for many that
-// come from elsewhere: they share one fsync. AlreadyExists when another widget has
-// the name of one.
-func (w *Widgets) AddAll(ctx context.Context, widgets []domain.Widget) error {
-	exists := false
-	err := w.update(ctx, func(tx *bbolt.Tx) error {
-		for _, widget := range widgets {
-			if err := addWidget(tx, widget); err != nil {
-				exists = errors.Is(err, domain.AlreadyExists)
-				return fmt.Errorf("widget %s: %s", widget.Name, err.Error()) // not that error: others have been added
-			}
-		}
-		return nil
-	}, nil)
-	if err != nil && exists {
-		return domain.AlreadyExists
-	}
-	return err
+func (w *widgets) AddAll(ctx context.Context, widgets []domain.Widget) (each []error, err error) {
+	return addAll(ctx, w.engine, widgets, addWidget)
 }
 
-// ByName implements [ports.WidgetRepository].
-func (w *Widgets) ByName(ctx context.Context, name domain.WidgetName) (widget domain.Widget, err error) {
-	err = w.view(ctx, func(tx *readTx) error {
+func (w *widgets) ByName(ctx context.Context, name domain.WidgetName) (widget domain.Widget, err error) {
+	err = w.engine.View(ctx, func(tx *engine.Tx) error {
 		_, widget, err = getWidget(tx, name)
 		return err
 	})
 	return widget, err
 }
 
-// List implements [ports.WidgetRepository].
-func (w *Widgets) List(ctx context.Context, request domain.PageRequest) (domain.Page, error) {
-	page := domain.Page{Request: request}
-	err := w.view(ctx, func(tx *readTx) error {
-		total, err := countAll(tx)
-		if err != nil {
-			return err
-		}
-		offset := min(request.Offset(), total)
-		page.TotalItems = total
-		page.Items, err = widgetsFrom(tx, offset, min(request.Size(), total-offset))
-		return err
+// List implements [ports.WidgetRepository]. It returns an error for a widget that cannot
+// be decoded: the file was damaged after Open, which decodes every record.
+func (w *widgets) List(ctx context.Context, request domain.PageRequest) (domain.Page[domain.Widget], error) {
+	return list(ctx, w.engine, widgetOrder(), request, func(_ *engine.Tx, row engine.Row) (domain.Widget, error) {
+		return readWidget(row)
 	})
-	if err != nil {
-		return domain.Page{}, err
-	}
-	return page, nil
 }
 
-// Update implements [ports.WidgetRepository].
-func (w *Widgets) Update(ctx context.Context, name domain.WidgetName, infoURL domain.InfoURL, deadline domain.Deadline) error {
-	return w.update(ctx, func(tx *bbolt.Tx) error {
-		seq, widget, err := getWidget(reading(tx), name)
-		if err != nil {
-			return err
+// Slice implements [ports.WidgetRepository]. It returns the same error as List for a widget
+// that cannot be decoded.
+func (w *widgets) Slice(ctx context.Context, query domain.WidgetQuery, position string, limit int) (domain.Slice[domain.Widget], error) {
+	return slice(ctx, w.engine, scanOf(query), position, limit, func(tx *engine.Tx, row engine.Row) (widget domain.Widget, isItem bool, err error) {
+		if query.Sort == domain.ByCreation && query.Owner == (domain.UUID{}) {
+			widget, err = readWidget(row)
+		} else {
+			widget, err = mustGetWidget(tx, sequenceOf(row.Key))
 		}
-		widget.InfoURL, widget.Deadline = infoURL, deadline
-		return putWidget(tx, seq, widget)
+		return widget, true, err
+	})
+}
+
+func (w *widgets) Update(ctx context.Context, name domain.WidgetName, change domain.WidgetChange, condition domain.Condition) (domain.Widget, error) {
+	return w.change(ctx, func(tx *engine.Tx) (domain.Widget, error) { return updateWidget(tx, name, change, condition) })
+}
+
+func (w *widgets) Delete(ctx context.Context, name domain.WidgetName, condition domain.Condition) (domain.Widget, error) {
+	return w.change(ctx, func(tx *engine.Tx) (domain.Widget, error) { return deleteWidget(tx, name, condition) })
+}
+
+// change runs a write transaction and returns the widget as it was before.
+func (w *widgets) change(ctx context.Context, run func(*engine.Tx) (domain.Widget, error)) (domain.Widget, error) {
+	var before domain.Widget
+	err := w.engine.Update(ctx, func(tx *engine.Tx) (err error) {
+		before, err = run(tx)
+		return err
 	}, nil)
+	if err != nil {
+		return domain.Widget{}, err // the engine may set before later
+	}
+	return before, nil
 }
 
-// Delete implements [ports.WidgetRepository].
-func (w *Widgets) Delete(ctx context.Context, name domain.WidgetName) error {
-	return w.update(ctx, func(tx *bbolt.Tx) error { return deleteWidget(tx, name) }, nil)
-}
-
-func addWidget(tx *bbolt.Tx, widget domain.Widget) error {
+func addWidget(tx *engine.Tx, widget domain.Widget) error {
 	name := []byte(widget.Name.String())
-	if nameTable.has(tx, name) {
+	if nameTable.Has(tx, name) {
 		return domain.AlreadyExists
 	}
-	seq, err := widgetTable.in(tx).NextSequence()
+	key, err := widgetOrder().Append(tx, encodeWidget(widget))
 	if err != nil {
 		return err
 	}
-	if err := nameTable.put(tx, name, number(seq)); err != nil {
+	if err := nameTable.Put(tx, name, reference(key)); err != nil {
 		return err
 	}
-	if err := putWidget(tx, seq, widget); err != nil {
-		return err
-	}
-	return recount(tx, seq, true)
+	return addToIndexes(tx, key, widget)
 }
 
-func deleteWidget(tx *bbolt.Tx, name domain.WidgetName) error {
-	seq, err := sequenceOf(reading(tx), name)
+// updateWidget changes a widget and returns it as it was before.
+func updateWidget(tx *engine.Tx, name domain.WidgetName, change domain.WidgetChange, condition domain.Condition) (domain.Widget, error) {
+	key, before, err := getAllowed(tx, name, condition)
 	if err != nil {
+		return domain.Widget{}, err
+	}
+	return before, putChanged(tx, key, before, before.Changed(change))
+}
+
+// putChanged stores a widget that was changed.
+func putChanged(tx *engine.Tx, key []byte, before, after domain.Widget) error {
+	if err := updateIndexes(tx, key, before, after); err != nil {
 		return err
 	}
-	if err := nameTable.delete(tx, []byte(name.String())); err != nil {
-		return err
-	}
-	if err := widgetTable.delete(tx, number(seq)); err != nil {
-		return err
-	}
-	return recount(tx, seq, false)
+	return widgetTable.Put(tx, key, encodeWidget(after))
 }
 
-// widgetsFrom returns the count widgets that come after the first offset ones.
-func widgetsFrom(tx *readTx, offset, count int) ([]domain.Widget, error) {
-	widgets := make([]domain.Widget, 0, count)
-	if count == 0 {
-		return widgets, nil
-	}
-	first, skip, err := blockOf(tx, offset)
+// deleteWidget deletes a widget and returns it.
+func deleteWidget(tx *engine.Tx, name domain.WidgetName, condition domain.Condition) (domain.Widget, error) {
+	key, widget, err := getAllowed(tx, name, condition)
 	if err != nil {
-		return nil, err
+		return domain.Widget{}, err
 	}
-	cursor := tx.cursor(widgetTable)
-	key, value := cursor.Seek(number(first))
-	for ; skip > 0; skip-- {
-		key, value = cursor.Next()
+	if err := nameTable.Delete(tx, []byte(name.String())); err != nil {
+		return domain.Widget{}, err
 	}
-	for ; len(widgets) < count; key, value = cursor.Next() {
-		if key == nil {
-			return nil, errMiscounted
-		}
-		payload, err := widgetTable.unseal(key, value)
-		if err != nil {
-			return nil, err
-		}
-		widget, err := readWidget(key, payload)
-		if err != nil {
-			return nil, err
-		}
-		widgets = append(widgets, widget)
+	if err := removeFromIndexes(tx, key, widget); err != nil {
+		return domain.Widget{}, err
 	}
-	return widgets, nil
+	return widget, widgetOrder().Delete(tx, key)
 }
 
-func getWidget(tx *readTx, name domain.WidgetName) (seq uint64, widget domain.Widget, err error) {
-	seq, err = sequenceOf(tx, name)
+// getAllowed returns a widget, or ChangedMeanwhile if it does not meet the condition.
+func getAllowed(tx *engine.Tx, name domain.WidgetName, condition domain.Condition) (key []byte, widget domain.Widget, err error) {
+	key, widget, err = getWidget(tx, name)
 	if err != nil {
-		return 0, domain.Widget{}, err
+		return nil, domain.Widget{}, err
 	}
-	key := number(seq)
-	payload, err := widgetTable.mustGet(tx, key)
-	if err != nil {
-		return 0, domain.Widget{}, err
-	}
-	widget, err = readWidget(key, payload)
-	return seq, widget, err
+	return key, widget, condition.Check(widget.Version)
 }
 
-// sequenceOf returns the key of the widget of that name, or NotFound.
-func sequenceOf(tx *readTx, name domain.WidgetName) (uint64, error) {
-	key := []byte(name.String())
-	payload, err := nameTable.get(tx, key)
-	switch {
-	case err != nil:
-		return 0, err
-	case payload == nil:
-		return 0, domain.NotFound
+func getWidget(tx *engine.Tx, name domain.WidgetName) (key []byte, widget domain.Widget, err error) {
+	reference, err := nameTable.Get(tx, []byte(name.String()))
+	if err != nil {
+		return nil, domain.Widget{}, err
 	}
-	return nameTable.parseNumber(key, payload)
+	widget, err = mustGetWidget(tx, reference.Payload)
+	return reference.Payload, widget, err
 }
 
-// readWidget is decodeWidget with the error of a damaged record.
-func readWidget(key, payload []byte) (domain.Widget, error) {
-	widget, err := decodeWidget(payload)
+// mustGetWidget returns the widget that another record refers to.
+func mustGetWidget(tx *engine.Tx, key []byte) (domain.Widget, error) {
+	record, err := widgetTable.MustGet(tx, key)
 	if err != nil {
-		return domain.Widget{}, widgetTable.damaged(key, err)
+		return domain.Widget{}, err
+	}
+	return readWidget(engine.Row{Key: key, Record: record})
+}
+
+// readWidget calls decodeWidget and converts its error into that for a damaged record.
+func readWidget(row engine.Row) (domain.Widget, error) {
+	widget, err := decodeWidget(row.Record)
+	if err != nil {
+		return domain.Widget{}, widgetTable.Damaged(row.Key, err)
 	}
 	return widget, nil
-}
-
-func putWidget(tx *bbolt.Tx, seq uint64, widget domain.Widget) error {
-	// Numbers only grow, so a page that is split will not be written to again:
-	// bbolt's default would leave every one half empty.
-	widgetTable.in(tx).FillPercent = 0.9
-	return widgetTable.put(tx, number(seq), encodeWidget(widget))
 }

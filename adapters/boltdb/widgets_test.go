@@ -1,22 +1,19 @@
 package boltdb_test
 
 import (
-	"errors"
 	"math"
 	"math/rand/v2"
 	"slices"
-	"strconv"
 	"testing"
-
-	"go.etcd.io/bbolt"
 
 	"github.com/widgetd/widgetd/adapters/boltdb"
 	"github.com/widgetd/widgetd/domain"
+	"github.com/widgetd/widgetd/ports/conformance/sample"
 )
 
-// TestPagesOfModel compares every page with that of a slice, after random adds
-// and deletes that leave blocks full, thin and empty.
-func TestPagesOfModel(t *testing.T) {
+// TestListMatchesAModel compares pages with parts of a slice, after random additions and
+// deletions.
+func TestListMatchesAModel(t *testing.T) {
 	t.Parallel()
 	db, ctx := openTemp(t), t.Context()
 	random := rand.New(rand.NewPCG(7, 7))
@@ -40,38 +37,14 @@ func TestPagesOfModel(t *testing.T) {
 		}
 		deleteAll(t, db, gone)
 		wantPages(t, db, model)
-		noError(t, db.Check())
+		noError(t, db.CheckAll(t.Context()))
 	}
 	deleteAll(t, db, model)
 	wantPages(t, db, nil)
-	noError(t, db.Check())
+	noError(t, db.CheckAll(t.Context()))
 }
 
-// TestListAcrossLargestBlocks has sequence numbers far apart, which lie in
-// different blocks of every size.
-func TestListAcrossLargestBlocks(t *testing.T) {
-	t.Parallel()
-	db, ctx := openTemp(t), t.Context()
-	var model []domain.Widget
-	for n, seq := range []uint64{0, 14, 15, 1000, 1 << 10, 1 << 16, 1<<22 - 2, 1 << 22, 1<<22 + 500, 1 << 30, 1 << 36} {
-		noError(t, db.Update(ctx, func(tx *bbolt.Tx) error {
-			return tx.Bucket([]byte("widgets")).SetSequence(seq)
-		}, nil))
-		noError(t, db.Widgets.Add(ctx, widget(n)))
-		model = append(model, widget(n))
-		wantPages(t, db, model)
-	}
-	noError(t, db.Check())
-	for len(model) > 0 {
-		noError(t, db.Widgets.Delete(ctx, model[0].Name))
-		model = model[1:]
-		wantPages(t, db, model)
-	}
-	noError(t, db.Check())
-}
-
-// wantPages compares the pages past the end and those before it, or a choice of
-// many.
+// wantPages compares all pages, or some of them if there are many, and pages past the end.
 func wantPages(t *testing.T, db *boltdb.DB, want []domain.Widget) {
 	t.Helper()
 	for _, size := range []int{5, 100} {
@@ -81,8 +54,8 @@ func wantPages(t *testing.T, db *boltdb.DB, want []domain.Widget) {
 			numbers = append(numbers, number)
 		}
 		for _, number := range numbers {
-			request := must(domain.ParsePageRequest(strconv.Itoa(number), strconv.Itoa(size)))
-			page, err := db.Widgets.List(t.Context(), request)
+			request := sample.Page(number, size)
+			page, err := db.Widgets().List(t.Context(), request)
 			noError(t, err)
 			equal(t, "total", page.TotalItems, len(want))
 			equal(t, "request", page.Request, request)
@@ -102,23 +75,4 @@ func deleteAll(t *testing.T, db *boltdb.DB, widgets []domain.Widget) {
 		names[i] = w.Name
 	}
 	noError(t, db.DeleteAll(t.Context(), names))
-}
-
-func TestAddAllIsAllOrNothing(t *testing.T) {
-	t.Parallel()
-	db := openTemp(t)
-	some := func(from, to int) (widgets []domain.Widget) {
-		for n := from; n < to; n++ {
-			widgets = append(widgets, widget(n))
-		}
-		return widgets
-	}
-	noError(t, db.Widgets.AddAll(t.Context(), some(0, 100)))
-	if err := db.Widgets.AddAll(t.Context(), some(50, 150)); !errors.Is(err, domain.AlreadyExists) {
-		t.Errorf("with names that are there: %v", err)
-	}
-	noError(t, db.Widgets.AddAll(t.Context(), some(100, 150)))
-	equal(t, "total", list(t, db, 1, 5).TotalItems, 150)
-	equal(t, "the last", list(t, db, 30, 5).Items[4], widget(149))
-	noError(t, db.Check())
 }
