@@ -1,9 +1,13 @@
-// Command ferretdb is a MongoDB server for tests and for trying things: FerretDB
-// on SQLite, in one process, with its data in one folder. Its first and only
-// line of output is the URI to reach it by. It stops on SIGINT and SIGTERM.
+// Command ferretdb is a MongoDB server for tests and experiments. It runs FerretDB
+// in one process, on SQLite or on a PostgreSQL server. It prints one line: the URI to
+// connect to. It stops on SIGINT and SIGTERM.
 //
-// It stands in for a single MongoDB server as far as widgetd can tell. What
-// FerretDB does not do by itself is done in turns.go.
+// For widgetd it behaves like a single server that is not MongoDB. It does not fill in
+// timestamps, for example. FerretDB's updates are not atomic; the proxy in proxy.go makes
+// them atomic.
+//
+// With several addresses to listen on, it behaves like a replica set of MongoDB, whose
+// members are these addresses. The set can fail in the ways in which a replica set fails.
 package main
 
 import (
@@ -12,60 +16,65 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"sync"
 	"syscall"
 
 	"github.com/FerretDB/FerretDB/ferretdb"
 )
 
+// settings are the flags.
+type settings struct {
+	listen     string
+	data       string
+	postgreSQL string
+	log        *slog.Logger
+	orders     io.Reader // nil for none
+}
+
 func main() {
-	listen := flag.String("listen", "127.0.0.1:0", "`address` to listen on; port 0 picks one")
-	data := flag.String("data", "", "`folder` of the data; one that exists no longer than the program if empty")
-	untilEOF := flag.Bool("until-eof", false, "stop when standard input ends, so as not to outlive the parent at its other end")
-	verbose := flag.Bool("verbose", false, "log what FerretDB does to standard error")
+	var s settings
+	flag.StringVar(&s.listen, "listen", "127.0.0.1:0", "`address` to listen on; with port 0, a random free port; several addresses, separated by commas, for a replica set")
+	flag.StringVar(&s.data, "data", "", "`folder` for the data; if empty, a temporary folder that is deleted at the end")
+	flag.StringVar(&s.postgreSQL, "postgresql", "", "`URL` of a PostgreSQL server for the data, in place of SQLite")
+	stdin := flag.Bool("orders", false, "read orders for a replica set from standard input, and stop at its end, so that the program ends with its parent")
+	verbose := flag.Bool("verbose", false, "write FerretDB's debug log to standard error")
+	flag.Usage = func() {
+		flag.PrintDefaults()
+		fmt.Fprintf(flag.CommandLine.Output(), "\nThe orders:\n\n%s", orders)
+	}
 	flag.Parse()
 
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	if *untilEOF {
-		go func() {
-			_, _ = io.Copy(io.Discard, os.Stdin)
-			stop()
-		}()
+	if *stdin {
+		s.orders = os.Stdin
 	}
 	level := slog.LevelError
 	if *verbose {
 		level = slog.LevelDebug
 	}
-	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
-	if err := run(ctx, *listen, *data, log); err != nil {
+	s.log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: level}))
+	if err := s.run(ctx, stop); err != nil {
 		fmt.Fprintln(os.Stderr, "ferretdb:", err)
 		os.Exit(1)
 	}
 }
 
-// run serves until ctx ends.
-func run(ctx context.Context, listen, data string, log *slog.Logger) (err error) {
-	if data == "" {
-		if data, err = os.MkdirTemp("", "ferretdb-"); err != nil {
+// run serves until ctx ends. At the end of the orders it calls stop.
+func (s settings) run(ctx context.Context, stop func()) (err error) {
+	if s.data == "" {
+		if s.data, err = os.MkdirTemp("", "ferretdb-"); err != nil {
 			return err
 		}
-		defer os.RemoveAll(data)
+		defer os.RemoveAll(s.data)
 	}
-	db, err := ferretdb.New(&ferretdb.Config{
-		Listener:  ferretdb.ListenerConfig{TCP: "127.0.0.1:0"},
-		Handler:   "sqlite",
-		SQLiteURL: "file:" + filepath.ToSlash(data) + "/?_pragma=synchronous(normal)", // kept when the program is killed
-		Logger:    log,
-	})
-	if err != nil {
-		return err
-	}
-	public, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
+	db, err := ferretdb.New(s.config())
 	if err != nil {
 		return err
 	}
@@ -73,14 +82,19 @@ func run(ctx context.Context, listen, data string, log *slog.Logger) (err error)
 	if err != nil {
 		return err
 	}
+	listeners, err := listenOn(ctx, strings.Split(s.listen, ","))
+	if err != nil {
+		return err
+	}
 	var stopped sync.WaitGroup
 	defer stopped.Wait()
-	ctx, stop := context.WithCancel(ctx)
-	defer stop()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	failed := make(chan error, 1)
 	stopped.Go(func() { failed <- db.Run(ctx) })
-	stopped.Go(func() { (&turns{server: private.Host}).serve(ctx, public) })
-	fmt.Printf("mongodb://%s/\n", public.Addr())
+	if err := s.serve(ctx, &engine{address: private.Host}, listeners, &stopped, stop); err != nil {
+		return err
+	}
 	select {
 	case <-ctx.Done():
 		return nil
@@ -90,4 +104,76 @@ func run(ctx context.Context, listen, data string, log *slog.Logger) (err error)
 		}
 		return err
 	}
+}
+
+func (s settings) config() *ferretdb.Config {
+	config := &ferretdb.Config{
+		Listener:  ferretdb.ListenerConfig{TCP: "127.0.0.1:0"},
+		Handler:   "sqlite",
+		SQLiteURL: "file:" + filepath.ToSlash(s.data) + "/?_pragma=synchronous(normal)", // keeps acknowledged writes when the process is killed
+		Logger:    s.log,
+	}
+	if s.postgreSQL != "" {
+		config.Handler, config.PostgreSQLURL = "postgresql", s.postgreSQL
+	}
+	return config
+}
+
+// serve starts to serve and prints the URI: one listener is a single server, several are
+// the members of a replica set.
+func (s settings) serve(ctx context.Context, e *engine, listeners []net.Listener, stopped *sync.WaitGroup, stop func()) error {
+	var addresses []string
+	for _, ln := range listeners {
+		addresses = append(addresses, ln.Addr().String())
+	}
+	retries, err := openRetries(e, filepath.Join(s.data, "retryable-writes"))
+	if err != nil {
+		return err
+	}
+	set := newReplicaSet(addresses, e, retries)
+	for i, ln := range listeners {
+		answer := set.member(i)
+		if len(listeners) == 1 {
+			answer = e.answer
+		}
+		stopped.Go(func() { proxy{e, answer}.serve(ctx, ln) })
+	}
+	fmt.Printf("mongodb://%s/\n", strings.Join(addresses, ","))
+	if s.orders != nil {
+		go func() {
+			set.control(s.orders, os.Stdout)
+			stop()
+		}()
+	}
+	return nil
+}
+
+// listenOn listens on the addresses. It replaces each port 0 by a random free port that is
+// below the range from which operating systems assign ports. So a test that kills the
+// program can start it again on the same ports.
+func listenOn(ctx context.Context, addresses []string) (listeners []net.Listener, err error) {
+	for _, address := range addresses {
+		ln, err := listen(ctx, address)
+		if err != nil {
+			return nil, err
+		}
+		listeners = append(listeners, ln)
+	}
+	return listeners, nil
+}
+
+func listen(ctx context.Context, address string) (ln net.Listener, err error) {
+	const first, last, attempts = 20_000, 32_767, 100
+	var config net.ListenConfig
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || port != "0" {
+		return config.Listen(ctx, "tcp", address)
+	}
+	for range attempts {
+		port := fmt.Sprint(first + rand.IntN(last-first+1)) //nolint:gosec // a port is not a secret
+		if ln, err = config.Listen(ctx, "tcp", net.JoinHostPort(host, port)); err == nil {
+			break
+		}
+	}
+	return ln, err
 }
