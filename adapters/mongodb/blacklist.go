@@ -3,149 +3,265 @@ package mongodb
 import (
 	"context"
 	"errors"
-	"fmt"
+	"slices"
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/ports"
 )
 
-// maxPurge bounds what Purge deletes at a time, so that no round trip of it
-// takes long.
-const maxPurge = 1000
+// purgeBatch is the maximum number of documents that Purge deletes in one round
+// trip. It limits the duration of a round trip.
+const purgeBatch = 1000
 
-// markID is the _id of the mark: every token that expires no later than its
-// field "through" may be one that was forgotten. There is none before the first
-// purge. It has no expires_at, so no purge finds it.
-const markID = "forgotten"
+// unknownLifetime is the lifetime of tokens that an earlier release logged out and
+// did not store the lifetime of. It is longer than any reasonable lifetime.
+const unknownLifetime = 365 * 24 * time.Hour
 
-// Blacklist remembers logged-out tokens. It implements [ports.TokenBlacklist].
-type Blacklist struct {
+// tokenBlacklist implements [ports.TokenBlacklist]. The collection holds a document
+// for each token and for each cut-off, the one with the running time, and the watermark
+// of an earlier release, if there was one.
+type tokenBlacklist struct {
 	collection
+	running    *runningTime
+	tokens     schema[domain.BlacklistedToken]
+	cutOffs    schema[domain.CutOff]
+	watermarks schema[time.Time]
 }
 
-var (
-	_ ports.TokenBlacklist = (*Blacklist)(nil)
-	_ ports.TokenCounter   = (*Blacklist)(nil)
-)
+func newTokenBlacklist(c collection, clock ports.Clock, server serverVersions) *tokenBlacklist {
+	return &tokenBlacklist{c, newRunningTime(c, clock, server), tokenSchema(), cutOffSchema(), watermarkSchema()}
+}
 
-// Add implements [ports.TokenBlacklist]. A token that is added with different
-// expiries is remembered until the latest. It is one round trip unless the token
-// is there.
-func (b *Blacklist) Add(ctx context.Context, token domain.BlacklistedToken) error {
-	for range 2 { // a purge may come between
-		err := b.insert(ctx, bson.D{
-			{Key: "_id", Value: binary(token.ID)},
-			{Key: "expires_at", Value: token.ExpiresAt},
-		})
+func tokenSchema() schema[domain.BlacklistedToken] {
+	return schema[domain.BlacklistedToken]{blacklist, []func(*document) domain.BlacklistedToken{
+		decodeOldToken,
+		decodeOldToken, // version 2 only added the version
+		decodeUntil,
+		decodeToken,
+	}}
+}
+
+// open prepares the collection after [runningTime.open]. The watermark gets the latest
+// version, so that the releases that wrote it refuse every token. Tokens of earlier
+// versions get the end of a lifetime.
+func (b *tokenBlacklist) open(ctx context.Context) error {
+	running, err := b.running.logOutTime(ctx)
+	if err != nil {
+		return err
+	}
+	_, err = b.update(ctx, bson.D{byID(watermarkID), b.watermarks.known()},
+		bson.D{{Key: "$set", Value: bson.D{b.watermarks.version()}}})
+	if err != nil {
+		return err
+	}
+	_, err = b.updateAll(ctx, bson.D{
+		{Key: "expires_at", Value: ofType("date")},
+		{Key: "until", Value: bson.D{{Key: "$exists", Value: false}}},
+		b.tokens.known(),
+	}, bson.D{{Key: "$set", Value: bson.D{
+		{Key: versionField, Value: untilVersion},
+		{Key: "until", Value: milliseconds(running + unknownLifetime)},
+	}}})
+	return err
+}
+
+// Add implements [ports.TokenBlacklist]. It makes two round trips: it writes the token,
+// and then reads the proof that the collection is the one that the server opened. A
+// token that went into another collection is not acknowledged. Add makes a third round
+// trip if the blacklist has the token already.
+func (b *tokenBlacklist) Add(ctx context.Context, token domain.BlacklistedToken) error {
+	running, err := b.running.logOutTime(ctx)
+	if err != nil {
+		return err
+	}
+	if err := b.remember(ctx, token, token.RetentionFrom(running)); err != nil {
+		return err
+	}
+	return b.running.check(ctx)
+}
+
+// remember inserts a token, or moves the ends of its retention to later ones.
+func (b *tokenBlacklist) remember(ctx context.Context, token domain.BlacklistedToken, r domain.Retention) error {
+	id := binary(token.ID)
+	for range 2 { // a Purge may delete the document between insert and extend
+		err := b.insert(ctx, append(bson.D{byID(id), b.tokens.version()}, ends(r, token.Lifetime)...))
 		if !errors.Is(err, domain.AlreadyExists) {
 			return err
 		}
-		if prolonged, err := b.prolong(ctx, token); err != nil || prolonged {
+		extended, err := b.extend(ctx, id, b.tokens.version(), nil, ends(r, token.Lifetime), bson.D{
+			{Key: "until", Value: ofType("long")},
+			{Key: lifetimeField, Value: ofType("long")},
+			versions(tokenLifetimeVersion, b.tokens.latest()),
+		})
+		if err == nil && !extended { // a document of an earlier version: the lifetime stays unknown
+			extended, err = b.extend(ctx, id, bson.E{Key: versionField, Value: untilVersion}, nil, ends(r, 0)[:2], bson.D{
+				anyOf(unversioned(), bson.D{versions(1, untilVersion)}),
+			})
+		}
+		if err != nil || extended {
 			return err
 		}
 	}
-	return fmt.Errorf("mongodb: collection %s, _id %s: the field expires_at is not a date", blacklist, token.ID)
+	return conflict(ctx, b.collection, b.tokens, id)
 }
 
-// Contains implements [ports.TokenBlacklist]. One read finds both the token and
-// the mark.
-func (b *Blacklist) Contains(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
-	id := binary(token.ID)
-	docs, err := b.many(ctx, bson.D{{Key: "_id", Value: bson.D{{Key: "$in", Value: bson.A{id, markID}}}}}, options.Find())
+// extend sets the values in a document that can be read, and moves the ends of its
+// retention to later ones, never to earlier ones. It reports whether there is such a
+// document.
+func (b *tokenBlacklist) extend(ctx context.Context, id any, version bson.E, values, ends, conditions bson.D) (bool, error) {
+	filter := bson.D{byID(id), {Key: "expires_at", Value: ofType("date")}}
+	return b.update(ctx, append(filter, conditions...), bson.D{
+		{Key: "$set", Value: append(bson.D{version}, values...)},
+		{Key: "$max", Value: ends},
+	})
+}
+
+// Check implements [ports.TokenBlacklist]. One read finds the token, the cut-off of its
+// account, the proof that the collection is the one that the server opened, and the
+// watermark of an earlier release. A document with the token's id means that the token
+// was logged out, whatever else it holds. A cut-off or a watermark that cannot be read
+// is an error.
+func (b *tokenBlacklist) Check(ctx context.Context, claims domain.Claims) (domain.Revocation, error) {
+	docs, err := b.proven(ctx, binary(claims.ID), cutOffID(claims.Subject), watermarkID)
 	if err != nil {
-		return false, err
+		return domain.Revocation{}, err
 	}
+	var watermark bson.Raw
+	var found domain.Revocation
 	for _, doc := range docs {
-		if doc.Lookup("_id").Type != bson.TypeString {
-			return true, nil
-		}
-		mark, ok := doc.Lookup("through").TimeOK()
-		if !ok {
-			return false, fmt.Errorf("mongodb: collection %s, _id %s: the field through is not a date", blacklist, markID)
-		}
-		if token.ForgettableAt(mark) {
-			return true, nil
+		switch id, isText := doc.Lookup("_id").StringValueOK(); {
+		case !isText:
+			found.LoggedOut = true
+		case id == watermarkID:
+			watermark = doc
+		default:
+			cutOff, err := b.cutOffs.decode(doc)
+			if err != nil {
+				return domain.Revocation{}, err
+			}
+			found.CutOff = cutOff.Value
 		}
 	}
-	return false, nil
+	if found.LoggedOut || watermark == nil {
+		return found, nil
+	}
+	through, err := b.watermarks.decode(watermark)
+	if err != nil {
+		return domain.Revocation{}, err
+	}
+	found.LoggedOut = domain.NewBlacklistedToken(claims).ForgottenThrough(through)
+	return found, nil
 }
 
-// Purge implements [ports.TokenBlacklist]. A TTL index could do it by the store's
-// clock, but would leave no mark. It takes two round trips to find out
-// what there is to forget and to move the mark, and two for every maxPurge tokens.
-func (b *Blacklist) Purge(ctx context.Context, now time.Time) (forgotten int, err error) {
-	latest, err := b.many(ctx, bson.D{{Key: "expires_at", Value: bson.D{{Key: "$lte", Value: now}}}}, options.Find().
-		SetProjection(bson.D{{Key: "expires_at", Value: 1}}).
-		SetSort(bson.D{{Key: "expires_at", Value: -1}}).SetLimit(1))
-	if err != nil || len(latest) == 0 {
+// proven returns the documents with the ids. The same read proves that the collection is
+// the one that the server opened; without the proof proven returns Unavailable.
+func (b *tokenBlacklist) proven(ctx context.Context, ids ...any) ([]bson.Raw, error) {
+	docs, err := b.many(ctx, bson.D{byID(bson.D{{Key: "$in", Value: append(ids, runningID)}})}, options.Find())
+	if err != nil {
+		return nil, err
+	}
+	i := slices.IndexFunc(docs, isRunningDocument)
+	if i < 0 {
+		return nil, unavailable(errLost)
+	}
+	if err := b.running.prove(docs[i]); err != nil {
+		return nil, err
+	}
+	return slices.Delete(docs, i, i+1), nil
+}
+
+// Purge implements [ports.TokenBlacklist]. It leaves documents of a later version
+// alone. It makes one round trip to move the running time on, one to find tokens and
+// cut-offs, and two for each batch of purgeBatch of them.
+//
+// A TTL index would delete documents by the wall clock of the database alone, so the
+// collection has none.
+func (b *tokenBlacklist) Purge(ctx context.Context, now time.Time) (purged int, err error) {
+	running, err := b.running.sync(ctx)
+	if err != nil {
 		return 0, err
 	}
-	mark := latest[0].Lookup("expires_at").Time()
-	if err := b.moveMark(ctx, mark); err != nil {
-		return 0, err
-	}
-	expired := bson.E{Key: "expires_at", Value: bson.D{{Key: "$lte", Value: mark}}}
 	for {
-		docs, err := b.many(ctx, bson.D{expired}, options.Find().
-			SetProjection(bson.D{{Key: "_id", Value: 1}}).
-			SetLimit(maxPurge).SetBatchSize(maxPurge+1)) // in one answer, with nothing left to ask for
-		if err != nil || len(docs) == 0 {
-			return forgotten, err
-		}
-		ids := make(bson.A, len(docs))
-		for i, doc := range docs {
-			ids[i] = doc.Lookup("_id")
-		}
-		n, err := b.removeAll(ctx, bson.D{
-			{Key: "_id", Value: bson.D{{Key: "$in", Value: ids}}},
-			expired, // one may have been prolonged
-		})
-		forgotten += n
-		if err != nil || len(docs) < maxPurge {
-			return forgotten, err
+		found, removed, err := b.deleteBatch(ctx, b.ended(now, running))
+		purged += removed
+		if err != nil || found < purgeBatch {
+			return purged, err
 		}
 	}
 }
 
-// Count implements [ports.TokenCounter], by the collection's metadata. It is two
-// round trips.
-func (b *Blacklist) Count(ctx context.Context) (int, error) {
+// Count implements [ports.TokenBlacklist] with the collection's metadata. It makes
+// two round trips.
+func (b *tokenBlacklist) Count(ctx context.Context) (int, error) {
 	n, err := b.count(ctx)
 	if err != nil {
 		return 0, err
 	}
-	marked, err := b.has(ctx, bson.E{Key: "_id", Value: markID})
-	if marked {
-		n--
+	others, err := b.many(ctx, bson.D{byID(bson.D{{Key: "$in", Value: bson.A{runningID, watermarkID}}})}, options.Find())
+	return max(n-len(others), 0), err
+}
+
+// deleteBatch deletes up to purgeBatch documents that match. It returns how many it
+// found and how many it deleted. The numbers differ if other servers delete or
+// extend them at the same time.
+func (b *tokenBlacklist) deleteBatch(ctx context.Context, filter bson.D) (found, removed int, err error) {
+	docs, err := b.many(ctx, filter, options.Find().
+		SetProjection(bson.D{{Key: "_id", Value: 1}}).
+		SetLimit(purgeBatch).SetBatchSize(purgeBatch+1)) // larger than the limit, so that the first reply closes the cursor
+	if err != nil || len(docs) == 0 {
+		return 0, 0, err
 	}
-	return max(n, 0), err
+	ids := make(bson.A, len(docs))
+	for i, doc := range docs {
+		ids[i] = doc.Lookup("_id")
+	}
+	removed, err = b.removeAll(ctx, append(
+		bson.D{byID(bson.D{{Key: "$in", Value: ids}})},
+		filter..., // Add may have extended a token
+	))
+	return len(docs), removed, err
 }
 
-// moveMark moves the mark, never to an earlier expiry.
-func (b *Blacklist) moveMark(ctx context.Context, expiry time.Time) error {
-	return b.do(ctx, func(ctx context.Context) error {
-		var err error
-		for range 2 { // another server may make the mark at the same moment
-			_, err = b.docs.UpdateOne(ctx, bson.D{{Key: "_id", Value: markID}},
-				bson.D{{Key: "$max", Value: bson.D{{Key: "through", Value: expiry}}}}, options.UpdateOne().SetUpsert(true))
-			if !mongo.IsDuplicateKeyError(err) {
-				return err
-			}
-		}
-		return err
-	})
+// ended returns a filter that matches the tokens and cut-offs that may be forgotten. It
+// does not match the other documents, which have no field expires_at.
+func (b *tokenBlacklist) ended(now time.Time, running time.Duration) bson.D {
+	return bson.D{
+		{Key: "expires_at", Value: bson.D{{Key: "$lte", Value: now}}},
+		{Key: "until", Value: bson.D{{Key: "$lte", Value: running.Milliseconds()}}},
+		anyOf(
+			bson.D{{Key: "value", Value: bson.D{{Key: "$exists", Value: false}}}, b.tokens.known()},
+			bson.D{{Key: "value", Value: bson.D{{Key: "$exists", Value: true}}}, b.cutOffs.known()},
+		),
+	}
 }
 
-// prolong moves the expiry of a remembered token, never to an earlier one, and
-// reports whether it is remembered.
-func (b *Blacklist) prolong(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
-	return b.update(ctx, bson.D{
-		{Key: "_id", Value: binary(token.ID)},
-		{Key: "expires_at", Value: ofType("date")},
-	}, bson.D{{Key: "$max", Value: bson.D{{Key: "expires_at", Value: token.ExpiresAt}}}})
+// milliseconds returns the running time in milliseconds, rounded up.
+func milliseconds(d time.Duration) int64 {
+	if rounded := d + time.Millisecond - 1; rounded > d {
+		d = rounded
+	}
+	return d.Milliseconds()
+}
+
+// conflict returns the reason why the document with the id can be neither inserted
+// nor updated: it cannot be read, or other servers wrote it at the same time.
+func conflict[T any](ctx context.Context, c collection, s schema[T], id any) error {
+	raw, err := c.one(ctx, byID(id))
+	if err == nil {
+		_, err = s.decode(raw)
+	}
+	if err == nil || errors.Is(err, domain.NotFound) {
+		return contention(s.collection)
+	}
+	return err
+}
+
+// contention returns the error for a write that other servers have interfered with too
+// often.
+func contention(collection string) error {
+	return unavailable(errors.New("mongodb: other servers wrote the same document at the same time, in the collection " + collection))
 }

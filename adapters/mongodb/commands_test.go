@@ -3,6 +3,7 @@ package mongodb_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -14,21 +15,28 @@ import (
 	"go.mongodb.org/mongo-driver/v2/event"
 
 	"github.com/widgetd/widgetd/adapters/mongodb"
-	"github.com/widgetd/widgetd/adapters/mongodb/mongotest"
 	"github.com/widgetd/widgetd/domain"
+	"github.com/widgetd/widgetd/internal/mongotest"
+	"github.com/widgetd/widgetd/ports/conformance"
+	"github.com/widgetd/widgetd/ports/conformance/sample"
 )
 
-// recorder keeps the commands that a client sends.
+// recorder records the commands that a store sends.
 type recorder struct {
 	mu       sync.Mutex
 	commands []bson.Raw
 }
 
-// openRecorded returns a store and what records its commands from then on.
+// openRecorded opens a store and returns it with a recorder of its commands.
 func openRecorded(t *testing.T, uri string) (*mongodb.DB, *recorder) {
 	t.Helper()
+	return openRecordedWith(t, uri, mongodb.Options{})
+}
+
+func openRecordedWith(t *testing.T, uri string, options mongodb.Options) (*mongodb.DB, *recorder) {
+	t.Helper()
 	r := &recorder{}
-	db, err := mongodb.OpenMonitored(t.Context(), uri, &event.CommandMonitor{
+	db, err := mongodb.OpenMonitored(t.Context(), uri, options, &event.CommandMonitor{
 		Started: func(_ context.Context, e *event.CommandStartedEvent) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
@@ -40,7 +48,7 @@ func openRecorded(t *testing.T, uri string) (*mongodb.DB, *recorder) {
 	return db, r
 }
 
-// take returns the commands since it was last called.
+// take returns the commands since the last call of take.
 func (r *recorder) take() []bson.Raw {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -53,38 +61,81 @@ func nameOf(command bson.Raw) string {
 	return command.Index(0).Key()
 }
 
-// TestRoundTrips holds what each method costs.
-func TestRoundTrips(t *testing.T) {
+// TestEachMethodSendsTheseCommands checks the round trips of each method.
+func TestEachMethodSendsTheseCommands(t *testing.T) {
 	t.Parallel()
-	db, sent := openRecorded(t, mongotest.URI(t))
+	clock := &clock{}
+	db, sent := openRecordedWith(t, mongotest.URI(t), mongodb.Options{Clock: clock})
 	sent.take()
 	ctx := t.Context()
-	u, w, to, old := user(1), widget(1), token(1, 0), token(2, 0)
+	purgeLater := func(now time.Time) func() error {
+		return func() error {
+			clock.run(2 * time.Minute)
+			_, err := db.Blacklist().Purge(ctx, now)
+			return err
+		}
+	}
+	u, w, to, old := sample.User(1), widget(1), sample.Token(1, time.Hour), sample.Token(2, time.Hour)
+	admin, promoted := sample.Admin(2), sample.Admin(1)
+	newHash := promoted
+	newHash.PasswordHash = domain.NewPasswordHash("another hash")
 	for _, call := range []struct {
 		what string
 		call func() error
-		want string // sorted, for List asks for both at once
+		want string // in alphabetical order, because List sends two commands at the same time
 	}{
-		{"Users.Add", func() error { return db.Users.Add(ctx, u) }, "insert"},
-		{"Users.ByPublicID", func() error { _, err := db.Users.ByPublicID(ctx, u.PublicID); return err }, "find"},
-		{"Users.ByEmail", func() error { _, err := db.Users.ByEmail(ctx, u.Email); return err }, "find"},
-		{"Users.SetCredentials", func() error { return db.Users.SetCredentials(ctx, u, u.PasswordHash) }, "update"},
-		{"Users.HasAdmin", func() error { _, err := db.Users.HasAdmin(ctx); return err }, "find"},
-		{"Widgets.Add", func() error { return db.Widgets.Add(ctx, w) }, "insert"},
-		{"Widgets.ByName", func() error { _, err := db.Widgets.ByName(ctx, w.Name); return err }, "find"},
+		{"Ping", func() error { return db.Ping(ctx) }, "find listIndexes listIndexes"},
+		{"Users.Add", func() error { return db.Users().Add(ctx, u) }, "insert listIndexes"},
+		{"Users.ByPublicID", func() error { _, err := db.Users().ByPublicID(ctx, u.PublicID); return err }, "find"},
+		{"Users.ByEmail", func() error { _, err := db.Users().ByEmail(ctx, u.Email); return err }, "find"},
+		{"Users.Add of an administrator", func() error { return db.Users().Add(ctx, admin) }, "insert listIndexes"},
+		{"Users.List", func() error { _, err := db.Users().List(ctx, sample.Page(1, 100)); return err }, "count find"},
+		{"Users.Update", func() error { return db.Users().Update(ctx, u, promoted) }, "update"},
+		{"Users.Update of an administrator's password", func() error { return db.Users().Update(ctx, promoted, newHash) }, "update"},
+		{"Users.Update of one of two administrators", func() error { return db.Users().Update(ctx, newHash, u) }, "findAndModify update update"},
+		{"Users.Update of the last administrator", func() error {
+			return wantError(db.Users().Update(ctx, admin, u), domain.ErrLastAdministrator)
+		}, "findAndModify update update update update update"},
+		{"Users.Update of another account than the stored one", func() error {
+			return wantError(db.Users().Update(ctx, newHash, u), domain.ChangedMeanwhile)
+		}, "find findAndModify"},
+		{"Users.Delete", func() error { return db.Users().Delete(ctx, u) }, "delete insert"},
+		{"Users.Delete of an unknown account", func() error {
+			return wantError(db.Users().Delete(ctx, sample.User(9)), domain.NotFound)
+		}, "delete delete find insert"},
+		{"Users.Departed", func() error { return errorOf(db.Users().Departed(ctx)) }, "find find"},
+		{"Users.Settle", func() error { return db.Users().Settle(ctx, u.PublicID) }, "delete find find"},
+		{"Users.Slice", func() error { return errorOf(db.Users().Slice(ctx, "", 1000)) }, "find"},
+		{"Users.HasAdmin", func() error { _, err := db.Users().HasAdmin(ctx); return err }, "find"},
+		{"Widgets.Add", func() error { return db.Widgets().Add(ctx, w) }, "insert listIndexes"},
+		{"Widgets.ByName", func() error { _, err := db.Widgets().ByName(ctx, w.Name); return err }, "find"},
 		{"Widgets.List", func() error {
-			_, err := db.Widgets.List(ctx, must(domain.ParsePageRequest("1", "100")))
+			_, err := db.Widgets().List(ctx, sample.Page(1, 100))
 			return err
 		}, "count find"},
-		{"Widgets.Update", func() error { return db.Widgets.Update(ctx, w.Name, w.InfoURL, w.Deadline) }, "update"},
-		{"Widgets.Delete", func() error { return db.Widgets.Delete(ctx, w.Name) }, "delete"},
-		{"Blacklist.Contains of a good token", func() error { _, err := db.Blacklist.Contains(ctx, to); return err }, "find"},
-		{"Blacklist.Add", func() error { return db.Blacklist.Add(ctx, to) }, "insert"},
-		{"Blacklist.Add again", func() error { return db.Blacklist.Add(ctx, to) }, "insert update"},
-		{"Blacklist.Contains", func() error { _, err := db.Blacklist.Contains(ctx, to); return err }, "find"},
-		{"Blacklist.Purge of nothing", func() error { _, err := db.Blacklist.Purge(ctx, noon()); return err }, "find"},
-		{"Blacklist.Add for the purge", func() error { return db.Blacklist.Add(ctx, old) }, "insert"},
-		{"Blacklist.Purge", func() error { _, err := db.Blacklist.Purge(ctx, old.ExpiresAt); return err }, "delete find find update"},
+		{"Widgets.Update", func() error { return errorOf(db.Widgets().Update(ctx, w.Name, w.ChangeAll(), domain.Condition{})) }, "findAndModify"},
+		{"Widgets.Delete", func() error { return errorOf(db.Widgets().Delete(ctx, w.Name, domain.Condition{})) }, "findAndModify"},
+		{"Blacklist.Check of a valid token", func() error { _, err := isLoggedOut(ctx, db, to); return err }, "find"},
+		{"Blacklist.Add", func() error { return db.Blacklist().Add(ctx, to) }, "find insert"},
+		{"Blacklist.Add again", func() error { return db.Blacklist().Add(ctx, to) }, "find insert update"},
+		{"Blacklist.Check", func() error { _, err := isLoggedOut(ctx, db, to); return err }, "find"},
+		{"Blacklist.EndTokens", func() error { return db.Blacklist().EndTokens(ctx, cutOff(1)) }, "find insert"},
+		{"Blacklist.EndTokens again", func() error { return db.Blacklist().EndTokens(ctx, cutOff(1)) }, "find insert update"},
+		{"Blacklist.CutOff", func() error { return errorOf(db.Blacklist().CutOff(ctx, sample.ID(1))) }, "find"},
+		{"Blacklist.Check of a token of an account with a cut-off", func() error {
+			return errorOf(db.Blacklist().Check(ctx, domain.Claims{ID: to.ID, Subject: sample.ID(1)}))
+		}, "find"},
+		{"Blacklist.Purge of nothing", purgeLater(sample.Time()), "find findAndModify"},
+		{"Blacklist.Add for the purge", func() error { return db.Blacklist().Add(ctx, old) }, "find insert"},
+		{"Blacklist.Purge for the running time", purgeLater(sample.Time()), "find findAndModify"},
+		{"Blacklist.Add after a while without a purge", func() error {
+			clock.run(3 * time.Minute)
+			return db.Blacklist().Add(ctx, to)
+		}, "find findAndModify insert update"},
+		{"Blacklist.Purge", purgeLater(old.ExpiresAt), "delete find findAndModify"},
+		{"Blacklist.Tokens", func() error { return errorOf(db.Blacklist().Tokens(ctx, "", 1000)) }, "find find"},
+		{"Blacklist.CutOffs", func() error { return errorOf(db.Blacklist().CutOffs(ctx, "", 1000)) }, "find find"},
+		{"Blacklist.Count", func() error { _, err := db.Blacklist().Count(ctx); return err }, "count find"},
 	} {
 		noError(t, call.call())
 		var names []string
@@ -92,47 +143,55 @@ func TestRoundTrips(t *testing.T) {
 			names = append(names, nameOf(command))
 		}
 		slices.Sort(names)
-		equal(t, "what "+call.what+" sends", strings.Join(names, " "), call.want)
+		equal(t, "the commands of "+call.what, strings.Join(names, " "), call.want)
 	}
 }
 
-// TestListAsksForBothAtOnce holds each command up until the other is on its way.
-func TestListAsksForBothAtOnce(t *testing.T) {
+// wantError returns nil if err is the wanted error.
+func wantError(err, want error) error {
+	if errors.Is(err, want) {
+		return nil
+	}
+	return fmt.Errorf("got the error %w, want %w", err, want)
+}
+
+// TestListReadsPageAndCountAtTheSameTime delays each command until the other is
+// being sent.
+func TestListReadsPageAndCountAtTheSameTime(t *testing.T) {
 	t.Parallel()
-	var onTheirWay sync.WaitGroup
-	var meet atomic.Bool
-	db, err := mongodb.OpenMonitored(t.Context(), mongotest.URI(t), &event.CommandMonitor{
+	var sending sync.WaitGroup
+	var wait atomic.Bool
+	db, err := mongodb.OpenMonitored(t.Context(), mongotest.URI(t), mongodb.Options{}, &event.CommandMonitor{
 		Started: func(ctx context.Context, _ *event.CommandStartedEvent) {
-			if !meet.Load() {
+			if !wait.Load() {
 				return
 			}
-			onTheirWay.Done()
-			met := make(chan struct{})
+			sending.Done()
+			both := make(chan struct{})
 			go func() {
-				onTheirWay.Wait()
-				close(met)
+				sending.Wait()
+				close(both)
 			}()
 			select {
-			case <-met:
-			case <-ctx.Done(): // the deadline below: they went one after the other
+			case <-both:
+			case <-ctx.Done(): // List sent one command after the other, and the deadline below passed
 			}
 		},
 	})
 	noError(t, err)
 	t.Cleanup(func() { noError(t, db.Close()) })
-	onTheirWay.Add(2)
-	meet.Store(true)
+	sending.Add(2)
+	wait.Store(true)
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
-	request, err := domain.ParsePageRequest("1", "10")
-	noError(t, err)
-	_, err = db.Widgets.List(ctx, request)
-	meet.Store(false)
+	_, err = db.Widgets().List(ctx, sample.Page(1, 10))
+	wait.Store(false)
 	noError(t, err)
 }
 
-// TestWholePageIsOneAnswer wants no cursor that has to be asked for more.
-func TestWholePageIsOneAnswer(t *testing.T) {
+// TestListReadsAPageInOneRoundTrip checks that the largest page needs no second
+// command for the rest of a cursor.
+func TestListReadsAPageInOneRoundTrip(t *testing.T) {
 	t.Parallel()
 	db, sent := openRecorded(t, mongotest.URI(t))
 	docs := make([]any, 205)
@@ -144,42 +203,42 @@ func TestWholePageIsOneAnswer(t *testing.T) {
 	sent.take()
 	for number, want := range map[int]int{1: 100, 2: 100, 3: 5, 4: 0} {
 		page := list(t, db, number, 100)
-		equal(t, "items", len(page.Items), want)
+		equal(t, "number of items", len(page.Items), want)
 		equal(t, "total", page.TotalItems, len(docs))
-		equal(t, "commands", len(sent.take()), 2)
+		equal(t, "number of commands", len(sent.take()), 2)
 	}
 }
 
-// TestPurgeInBoundedBatches wants each of its round trips to be about a
-// thousand tokens at most.
-func TestPurgeInBoundedBatches(t *testing.T) {
+// TestPurgeDeletesInBatches checks that no command of Purge finds or deletes more
+// than a thousand tokens.
+func TestPurgeDeletesInBatches(t *testing.T) {
 	t.Parallel()
 	db, sent := openRecorded(t, mongotest.URI(t))
 	const expired = 2000
 	docs := make([]any, expired+1)
 	for n := range docs {
-		expiry := token(0, time.Duration(n/expired)*time.Second).ExpiresAt
-		docs[n] = bson.D{{Key: "_id", Value: binaryUUID(id(n))}, {Key: "expires_at", Value: expiry}}
+		expiry := sample.Token(0, time.Duration(n/expired)*time.Second).ExpiresAt
+		docs[n] = changed(tokenDocument(n), []string{"expires_at"}, expiry)
 	}
 	_, err := db.Database().Collection("blacklist").InsertMany(t.Context(), docs)
 	noError(t, err)
 	sent.take()
-	forgotten, err := db.Blacklist.Purge(t.Context(), token(0, 0).ExpiresAt)
+	purged, err := db.Blacklist().Purge(t.Context(), sample.Token(0, 0).ExpiresAt)
 	noError(t, err)
-	equal(t, "forgotten", forgotten, expired)
+	equal(t, "number of purged tokens", purged, expired)
 	var names []string
 	for _, command := range sent.take() {
 		names = append(names, nameOf(command))
 	}
-	equal(t, "what it sends", strings.Join(names, " "), "find update find delete find delete find")
-	left, err := db.Blacklist.Contains(t.Context(), token(expired, time.Second))
+	equal(t, "the commands", strings.Join(names, " "), "findAndModify find delete find delete find")
+	left, err := isLoggedOut(t.Context(), db, sample.Token(expired, time.Second))
 	noError(t, err)
-	equal(t, "the valid token is remembered", left, true)
+	equal(t, "the valid token is blacklisted", left, true)
 }
 
-// TestPromisesOutrankTheURI wants the concerns of every command to be what the
-// package's comment says, whatever the URI asks for.
-func TestPromisesOutrankTheURI(t *testing.T) {
+// TestURICannotWeakenTheConcerns checks the read and write concerns and the time
+// limit of every command. The URI asks for weaker ones.
+func TestURICannotWeakenTheConcerns(t *testing.T) {
 	t.Parallel()
 	address := startStub(t, func(string) bson.D {
 		return bson.D{{Key: "setName", Value: "rs"}}
@@ -187,7 +246,7 @@ func TestPromisesOutrankTheURI(t *testing.T) {
 	db, sent := openRecorded(t, "mongodb://"+address+
 		"/?w=0&readPreference=secondary&readConcernLevel=linearizable&timeoutMS=3600000")
 	opening := sent.take()
-	for method, err := range everyMethod(t.Context(), db) {
+	for method, err := range conformance.EveryMethod(t.Context(), db) {
 		if err != nil && !errors.Is(err, domain.NotFound) {
 			t.Errorf("%s: %v", method, err)
 		}
@@ -197,7 +256,7 @@ func TestPromisesOutrankTheURI(t *testing.T) {
 		name := nameOf(command)
 		seen[name]++
 		switch name {
-		case "insert", "update", "delete", "createIndexes":
+		case "insert", "update", "delete", "findAndModify", "createIndexes":
 			want := `{"w": "majority","j": true}`
 			equal(t, name+"'s write concern", command.Lookup("writeConcern").String(), want)
 		case "find", "count":
@@ -207,25 +266,26 @@ func TestPromisesOutrankTheURI(t *testing.T) {
 			t.Errorf("%s reads from %s", name, mode)
 		}
 		limit, limited := command.Lookup("maxTimeMS").AsInt64OK()
-		if name != "createIndexes" && limit > 3000 || name != "find" && !limited { // the driver has no limit for cursors
-			t.Errorf("%s may take %v ms", name, limit)
+		if name != "createIndexes" && limit > 3000 || name != "find" && !limited { // the driver sets none for cursors
+			t.Errorf("%s has the time limit %v ms", name, limit)
 		}
 	}
-	for _, name := range []string{"hello", "createIndexes", "insert", "update", "delete", "find", "count"} {
+	for _, name := range []string{"hello", "createIndexes", "insert", "update", "delete", "findAndModify", "find", "count"} {
 		if seen[name] == 0 {
-			t.Errorf("no %s was seen", name)
+			t.Errorf("no command %s was sent", name)
 		}
 	}
 }
 
-// TestTheStoreForgetsNothingByItself, for nothing would be left of a token then.
-func TestTheStoreForgetsNothingByItself(t *testing.T) {
+// TestNoIndexExpiresDocuments checks that the server never deletes a token by
+// itself: its wall clock would decide alone.
+func TestNoIndexExpiresDocuments(t *testing.T) {
 	t.Parallel()
 	address := startStub(t, func(string) bson.D { return bson.D{} })
 	_, sent := openRecorded(t, "mongodb://"+address)
 	for _, command := range sent.take() {
 		if nameOf(command) == "createIndexes" && !command.Lookup("indexes", "0", "expireAfterSeconds").IsZero() {
-			t.Errorf("an index that forgets: %s", command)
+			t.Errorf("a TTL index: %s", command)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package mongodb
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 
@@ -10,9 +11,12 @@ import (
 	"github.com/widgetd/widgetd/domain"
 )
 
-// document reads the fields of a document. It remembers the first that is not
-// what this package writes, as an error that names it and never quotes it: it
-// may be an email or a hash.
+// document reads the fields of a BSON document. It keeps the first problem as an
+// error, which names the collection, the _id and the field. The error never
+// contains a field's value, because that may be an email or a password hash.
+//
+// A method checks that a field exists and has the right BSON type. It does not
+// apply the rules for new values: see "Values from a store" in package domain.
 type document struct {
 	collection string
 	raw        bson.Raw
@@ -23,45 +27,66 @@ func (d *document) text(path ...string) string {
 	return field(d, "a string", bson.RawValue.StringValueOK, path...)
 }
 
-func (d *document) flag(path ...string) bool {
+func (d *document) boolean(path ...string) bool {
 	return field(d, "a boolean", bson.RawValue.BooleanOK, path...)
 }
 
-func (d *document) moment(path ...string) time.Time {
-	return field(d, "a date of the years 1 to 9999", momentOK, path...)
+func (d *document) time(path ...string) time.Time {
+	return field(d, "a date of the years 1 to 9999", timeOK, path...)
 }
+
+func (d *document) milliseconds(path ...string) time.Duration {
+	return field(d, "a number of milliseconds (int64)", millisecondsOK, path...)
+}
+
+func (d *document) int32(path ...string) int32 {
+	return field(d, "a 32-bit integer", bson.RawValue.Int32OK, path...)
+}
+
+func (d *document) int64(path ...string) int64 {
+	return field(d, "a 64-bit integer", bson.RawValue.Int64OK, path...)
+}
+
+// textOrNull returns an empty text for null.
+func (d *document) textOrNull(path ...string) string {
+	return field(d, "a string or null", textOrNullOK, path...)
+}
+
+// has reports whether the document has the field.
+func (d *document) has(name string) bool { return !d.raw.Lookup(name).IsZero() }
 
 func (d *document) uuid(path ...string) domain.UUID {
 	return field(d, "a UUID (subtype 4)", uuidOK, path...)
 }
 
-func (d *document) email(path ...string) domain.Email {
-	return field(d, "an email", parsed(domain.ParseEmail), path...)
-}
-
-// field returns what get makes of the field at the end of the path.
-func field[T any](d *document, want string, get func(bson.RawValue) (T, bool), path ...string) (got T) {
-	value, err := d.raw.LookupErr(path...)
+// field returns the value of the field at the end of the path. The function get
+// converts the BSON value and reports whether it has the right type.
+func field[T any](d *document, want string, get func(bson.RawValue) (T, bool), path ...string) (value T) {
+	raw, err := d.raw.LookupErr(path...)
 	if err != nil {
-		d.odd(path, "is missing")
-		return got
+		d.failField(path, "is missing")
+		return value
 	}
-	got, ok := get(value)
+	value, ok := get(raw)
 	if !ok {
-		d.odd(path, fmt.Sprintf("is not %s but of type %s", want, value.Type))
+		d.failField(path, fmt.Sprintf("is not %s but of type %s", want, raw.Type))
 	}
-	return got
+	return value
 }
 
-// odd notes what is wrong with the field at the end of the path.
-func (d *document) odd(path []string, what string) {
+func (d *document) failField(path []string, problem string) {
+	d.fail(fmt.Sprintf("the field %s %s", strings.Join(path, "."), problem))
+}
+
+// fail records a problem, unless there is an earlier one.
+func (d *document) fail(problem string) {
 	if d.err == nil {
-		d.err = fmt.Errorf("mongodb: collection %s, _id %s: the field %s %s",
-			d.collection, idText(d.raw.Lookup("_id")), strings.Join(path, "."), what)
+		d.err = fmt.Errorf("mongodb: collection %s, _id %s: %s", d.collection, idText(d.raw.Lookup("_id")), problem)
 	}
 }
 
-// idText returns an _id for an error, or its type if it could be anything.
+// idText returns the text of an _id for an error. For an _id that this package
+// never writes, it returns the BSON type.
 func idText(id bson.RawValue) string {
 	if uuid, ok := uuidOK(id); ok {
 		return uuid.String()
@@ -69,22 +94,30 @@ func idText(id bson.RawValue) string {
 	if objectID, ok := id.ObjectIDOK(); ok {
 		return objectID.Hex()
 	}
+	if text, ok := id.StringValueOK(); ok && (text == watermarkID || text == runningID || text == cursorKeyID || isCutOffID(text)) {
+		return text
+	}
 	return "of type " + id.Type.String()
 }
 
-// parsed returns a getter of a text that parse takes.
-func parsed[T any](parse func(string) (T, error)) func(bson.RawValue) (T, bool) {
-	return func(value bson.RawValue) (T, bool) {
-		text, _ := value.StringValueOK() // else empty, which nothing here may be
-		made, err := parse(text)
-		return made, err == nil
+func textOrNullOK(value bson.RawValue) (string, bool) {
+	if value.Type == bson.TypeNull {
+		return "", true
 	}
+	return value.StringValueOK()
 }
 
-func momentOK(value bson.RawValue) (time.Time, bool) {
+func timeOK(value bson.RawValue) (time.Time, bool) {
 	millis, ok := value.DateTimeOK()
-	moment := time.UnixMilli(millis).UTC()
-	return moment, ok && moment.Year() >= 1 && moment.Year() <= 9999
+	at := time.UnixMilli(millis).UTC()
+	return at, ok && at.Year() >= 1 && at.Year() <= 9999
+}
+
+// millisecondsOK converts a number to a duration. Larger numbers than a duration can
+// hold become the longest one.
+func millisecondsOK(value bson.RawValue) (time.Duration, bool) {
+	n, ok := value.Int64OK()
+	return time.Duration(min(n, math.MaxInt64/int64(time.Millisecond))) * time.Millisecond, ok && n >= 0
 }
 
 func uuidOK(value bson.RawValue) (domain.UUID, bool) {
@@ -99,6 +132,21 @@ func binary(id domain.UUID) bson.Binary {
 	return bson.Binary{Subtype: bson.TypeBinaryUUID, Data: id[:]}
 }
 
-// ofType matches the fields that hold values of the BSON type, so that a write
-// leaves alone what a read would take for odd.
+// textOrNull returns the value of a field for a text: null for an empty one.
+func textOrNull(text string) any {
+	if text == "" {
+		return nil
+	}
+	return text
+}
+
+// byID returns the condition that matches the document with the _id.
+func byID(id any) bson.E { return bson.E{Key: "_id", Value: id} }
+
+// ofType returns the condition that a field has the BSON type. The filter of an
+// update has this condition for each field that a decoder reads, so that the update
+// does not change a document that cannot be read.
 func ofType(alias string) bson.D { return bson.D{{Key: "$type", Value: alias}} }
+
+// absent returns the condition that a document does not have a field.
+func absent() bson.D { return bson.D{{Key: "$exists", Value: false}} }

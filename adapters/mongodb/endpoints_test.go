@@ -11,70 +11,103 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/widgetd/widgetd/adapters/mongodb"
-	"github.com/widgetd/widgetd/adapters/mongodb/mongotest"
 	"github.com/widgetd/widgetd/app"
+	"github.com/widgetd/widgetd/internal/mongotest"
 )
 
-// TestRoundTripsOfEndpoints holds the README's table: what each endpoint asks of
-// the store, by the driver's monitor.
-func TestRoundTripsOfEndpoints(t *testing.T) {
+const introspectionSecret = "what other services authenticate with"
+
+// TestEachEndpointSendsTheseCommands checks the commands that each endpoint sends to
+// MongoDB. The README has a table of them.
+func TestEachEndpointSendsTheseCommands(t *testing.T) {
 	t.Parallel()
 	db, sent := openRecorded(t, mongotest.URI(t))
-	api := serve(t, db)
+	server := serve(t, db)
 	credentials := "email=ada@example.com&password=lovelace"
 	widget := "info_url=https://example.com&deadline=2099-12-31"
-	var token string
-	for _, of := range []struct {
+	var token, id string
+	for _, request := range []struct {
 		method, path, form string
 		status             int
-		want               string // in alphabetical order, for some go at once
+		want               string // in alphabetical order, because some commands are sent at the same time
 	}{
-		{"POST", "/auth/register", "email=bob@example.com&password=builder", 201, "insert"},
-		{"POST", "/auth/login", credentials, 200, "find"},
+		{"POST", "/auth/register", "email=bob@example.com&password=builder", 201, "insert listIndexes"},
+		{"POST", "/auth/login", credentials, 200, "find find find"},
 		{"GET", "/auth/user", "", 200, "find find"},
+		{"POST", "/auth/introspect", "token={token}", 200, "find find"},
 		{"GET", "/widgets", "", 200, "count find find"},
-		{"POST", "/widgets", "name=gear&" + widget, 201, "find find insert"},
+		{"POST", "/widgets", "name=gear&" + widget, 201, "find find insert listIndexes"},
 		{"GET", "/widgets/gear", "", 200, "find find"},
-		{"PUT", "/widgets/gear", widget, 200, "find update"},
-		{"PUT", "/widgets/cog", widget, 201, "find find find insert update"},
-		{"DELETE", "/widgets/gear", "", 204, "delete find"},
-		{"POST", "/auth/logout", "", 200, "find insert"},
+		{"PUT", "/widgets/gear", widget, 200, "find find findAndModify"},
+		{"PUT", "/widgets/cog", widget, 201, "find find find findAndModify insert listIndexes"},
+		{"DELETE", "/widgets/gear", "", 204, "find find findAndModify"},
+		{"GET", "/users", "", 200, "count find find find"},
+		{"GET", "/users?email=eve@example.com", "", 200, "find find find"},
+		{"POST", "/users", "email=eve@example.com&password=adam", 201, "find find insert listIndexes"},
+		{"GET", "/users/{id}", "", 200, "find find find"},
+		{"PATCH", "/users/{id}", "admin=true", 200, "find find find find insert update"},
+		{"PATCH", "/users/{id}", "password=apple", 200, "find find find find insert update update"},
+		{"PATCH", "/users/{id}", "disabled=true", 200, "find find find find findAndModify insert update update update"},
+		{"POST", "/users/{id}/logout", "", 200, "find find find find insert update"},
+		{"DELETE", "/users/{id}", "", 204, "delete find find find find insert insert update"},
+		{"POST", "/auth/password", "current_password=lovelace&new_password=byron", 200, "find find find find find insert update"},
+		{"POST", "/auth/logout", "everywhere=true", 200, "find find find insert update"},
+		{"POST", "/auth/login", "email=ada@example.com&password=byron", 200, "find find find"},
+		{"POST", "/auth/logout", "", 200, "find find find insert"},
 		{"GET", "/auth/user", "", 401, "find"},
 	} {
 		sent.take()
-		body := api.ask(t, of.method, of.path, token, of.form, of.status)
-		if of.path == "/auth/login" {
-			var issued struct {
-				Token string `json:"access_token"`
+		credential := token
+		if request.path == "/auth/introspect" {
+			credential = introspectionSecret
+		}
+		body := server.do(t, request.method, strings.Replace(request.path, "{id}", id, 1), credential,
+			strings.Replace(request.form, "{token}", token, 1), request.status)
+		switch request.path {
+		case "/auth/login", "/auth/password":
+			token = valueOf(t, body, "access_token")
+		case "/users":
+			if request.method == "POST" {
+				id = valueOf(t, body, "public_id")
 			}
-			noError(t, json.Unmarshal(body, &issued))
-			token = issued.Token
 		}
 		var names []string
 		for _, command := range sent.take() {
-			if _, err := command.LookupErr("filter", "expires_at"); err != nil { // else it is the purge's
+			_, purge := command.Lookup("filter", "expires_at").DocumentOK()
+			sync := nameOf(command) == "findAndModify" && command.Index(0).Value().StringValue() == "blacklist"
+			departed := nameOf(command) == "find" && command.Index(0).Value().StringValue() == "departed"
+			if !purge && !sync && !departed { // else it belongs to a job
 				names = append(names, nameOf(command))
 			}
 		}
 		slices.Sort(names)
-		equal(t, of.method+" "+of.path, strings.Join(names, " "), of.want)
+		equal(t, "the commands of "+request.method+" "+request.path, strings.Join(names, " "), request.want)
 	}
 }
 
-// api is a server in front of a store.
-type api string
-
-// serve starts one with an administrator ada@example.com, until the test ends.
-func serve(t *testing.T, db *mongodb.DB) api {
+// valueOf returns the text in a field of a JSON object.
+func valueOf(t *testing.T, body []byte, field string) string {
 	t.Helper()
-	a, err := app.New(t.Context(), app.Config{
-		TokenTTL: time.Hour, SecretKey: strings.Repeat("k", 32), PasswordMinLength: 1,
-		AdminEmail: "ada@example.com", AdminPassword: "lovelace",
-	}, app.WithUserRepository(db.Users), app.WithWidgetRepository(db.Widgets), app.WithTokenBlacklist(db.Blacklist),
-		app.WithLogger(slog.New(slog.DiscardHandler)))
+	var object map[string]any
+	noError(t, json.Unmarshal(body, &object))
+	value, _ := object[field].(string)
+	return value
+}
+
+// apiServer is the URL of a server's API.
+type apiServer string
+
+// serve starts a server with the administrator ada@example.com, which stops when
+// the test ends.
+func serve(t *testing.T, db *mongodb.DB) apiServer {
+	t.Helper()
+	config := app.DefaultConfig()
+	config.Audit = false
+	config.SecretKey, config.IntrospectionSecret = strings.Repeat("k", 32), introspectionSecret
+	config.AdminEmail, config.AdminPassword = "ada@example.com", "lovelace"
+	a, err := app.New(t.Context(), config, app.WithStore(db), app.WithLogger(slog.New(slog.DiscardHandler)))
 	noError(t, err)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	noError(t, err)
@@ -86,15 +119,16 @@ func serve(t *testing.T, db *mongodb.DB) api {
 		stop()
 		noError(t, <-stopped)
 	})
-	started := api("http://" + ln.Addr().String() + "/api/v1")
-	started.ask(t, "GET", "/auth/user", "", "", 401) // once the administrator is made
-	return started
+	server := apiServer("http://" + ln.Addr().String() + "/api/v1")
+	server.do(t, "GET", "/auth/user", "", "", 401) // the server answers once the administrator exists
+	return server
 }
 
-// ask returns the body of the answer, which must have that status.
-func (a api) ask(t *testing.T, method, path, token, form string, status int) []byte {
+// do sends a request and returns the body of the response, which must have the
+// given status.
+func (s apiServer) do(t *testing.T, method, path, token, form string, status int) []byte {
 	t.Helper()
-	request, err := http.NewRequest(method, string(a)+path, strings.NewReader(form))
+	request, err := http.NewRequest(method, string(s)+path, strings.NewReader(form))
 	noError(t, err)
 	request.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	if token != "" {

@@ -3,50 +3,95 @@ package mongodb
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 )
 
-// ensureIndexes makes the indexes that are missing. To make one that is there,
-// or that another server is making, changes nothing.
-func (s *store) ensureIndexes(ctx context.Context) error {
-	for _, index := range []struct {
-		collection string
-		model      mongo.IndexModel
-	}{
-		{users, index(options.Index().SetUnique(true), "email_key")},
-		{users, index(options.Index(), "admin")},
-		{widgets, index(options.Index().SetUnique(true), "name")},
-		{widgets, index(options.Index(), "seq", "_id")},
-		{blacklist, index(options.Index(), "expires_at")}, // no TTL: see Blacklist.Purge
-	} {
-		if err := s.ensureIndex(ctx, index.collection, index.model); err != nil {
+// indexOf is an index of a collection.
+type indexOf struct {
+	collection string
+	fields     bson.D
+	unique     bool
+	late       bool // built in the background: see lateIndexes
+}
+
+// indexes returns the indexes of all collections. Those that earlier versions of widgetd do
+// not create are late: an upgraded database may have a million documents without them.
+func indexes() []indexOf {
+	return []indexOf{
+		{collection: users, fields: ascending(uniqueUserField), unique: true},
+		{collection: users, fields: ascending("admin")},
+		{collection: users, fields: ascending(registrationFields()...)},
+		{collection: widgets, fields: ascending(uniqueWidgetField), unique: true},
+		{collection: widgets, fields: ascending(creationFields()...)},
+		{collection: widgets, fields: ascending(deadlineFields()...), late: true},
+		{collection: widgets, fields: ascending(owned(creationFields())...), late: true},
+		{collection: widgets, fields: ascending(owned(deadlineFields())...), late: true},
+		{collection: blacklist, fields: ascending("expires_at")}, // no TTL index: see tokenBlacklist.Purge
+		{collection: blacklist, fields: ascending(retainedFields()...), late: true},
+	}
+}
+
+// The fields with a unique index.
+const (
+	uniqueUserField   = "email_key"
+	uniqueWidgetField = "name"
+)
+
+// ensureIndexes creates the indexes of the collections that do not exist, except the late
+// ones. Another server may create them at the same time.
+func (c *client) ensureIndexes(ctx context.Context, collections ...string) error {
+	for _, index := range indexes() {
+		if index.late || !slices.Contains(collections, index.collection) {
+			continue
+		}
+		if err := c.ensureIndex(ctx, index); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func index(options *options.IndexOptionsBuilder, fields ...string) mongo.IndexModel {
+func (c *client) ensureIndex(ctx context.Context, index indexOf) error {
+	ctx, cancel := context.WithTimeout(ctx, indexTimeout)
+	defer cancel()
+	_, err := c.Collection(index.collection).Indexes().CreateOne(ctx, index.model())
+	switch {
+	case mongo.IsDuplicateKeyError(err): // err is not wrapped, because its text contains the value
+		return fmt.Errorf("documents of the collection %s share a value of %s, which must be unique",
+			index.collection, index.fields[0].Key)
+	case err != nil:
+		return fmt.Errorf("index of the collection %s: %w", index.collection, err)
+	}
+	return nil
+}
+
+func (i indexOf) model() mongo.IndexModel {
+	model := mongo.IndexModel{Keys: i.fields}
+	if i.unique {
+		model.Options = options.Index().SetUnique(true)
+	}
+	return model
+}
+
+// String returns the collection and the fields.
+func (i indexOf) String() string {
+	names := make([]string, len(i.fields))
+	for j, field := range i.fields {
+		names[j] = field.Key
+	}
+	return i.collection + " (" + strings.Join(names, ", ") + ")"
+}
+
+// ascending returns the fields of an index, or an order for the command find.
+func ascending(fields ...string) bson.D {
 	keys := bson.D{}
 	for _, field := range fields {
 		keys = append(keys, bson.E{Key: field, Value: 1})
 	}
-	return mongo.IndexModel{Keys: keys, Options: options}
-}
-
-func (s *store) ensureIndex(ctx context.Context, collection string, model mongo.IndexModel) error {
-	ctx, cancel := context.WithTimeout(ctx, indexTimeout)
-	defer cancel()
-	_, err := s.Collection(collection).Indexes().CreateOne(ctx, model)
-	switch {
-	case mongo.IsDuplicateKeyError(err): // the cause holds the value
-		return fmt.Errorf("documents of the collection %s share a value of %s, which must be unique",
-			collection, model.Keys.(bson.D)[0].Key)
-	case err != nil:
-		return fmt.Errorf("index of the collection %s: %w", collection, err)
-	}
-	return nil
+	return keys
 }

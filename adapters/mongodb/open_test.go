@@ -11,14 +11,18 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 
 	"github.com/widgetd/widgetd/adapters/mongodb"
-	"github.com/widgetd/widgetd/adapters/mongodb/mongotest"
 	"github.com/widgetd/widgetd/domain"
+	"github.com/widgetd/widgetd/internal/mongotest"
 )
 
-// TestUselessURI wants an error of one line that says what is wrong and keeps
-// the password to itself, also when the URI is so wrong that it isn't where a
-// password is.
-func TestUselessURI(t *testing.T) {
+// unusedAddress is an address at which no server listens. Operating systems do not
+// assign port 1 to programs.
+const unusedAddress = "127.0.0.1:1"
+
+// TestOpenRejectsAMalformedURI checks that the error is one line, names the problem
+// and does not contain a part of the password. In some of these URIs the parser finds
+// a part of the password in the host, the port or an option.
+func TestOpenRejectsAMalformedURI(t *testing.T) {
 	t.Parallel()
 	const secret = "s3cr3t"
 	for name, test := range map[string]struct{ uri, want string }{
@@ -32,7 +36,7 @@ func TestUselessURI(t *testing.T) {
 		"at sign in the password":     {"mongodb://ada:s3cr3t@x@localhost/", "unescaped @"},
 		"colon in the password":       {"mongodb://ada:x:s3cr3t@localhost/", "unescaped colon in password"},
 		"escape in the password":      {"mongodb://ada:%s3cr3t@localhost/", "invalid password"},
-		"odd option":                  {"mongodb://ada:s3cr3t@localhost/?tls=perhaps", `invalid value for "tls"`},
+		"invalid option":              {"mongodb://ada:s3cr3t@localhost/?tls=perhaps", `invalid value for "tls"`},
 		"secret in an option":         {"mongodb://localhost/?tlsCertificateKeyFilePassword=%s3cr3t", "invalid option value"},
 		"options that contradict":     {"mongodb://ada:s3cr3t@a,b/?directConnection=true", "multiple hosts"},
 		"mechanism without a user":    {"mongodb://localhost/?authMechanism=SCRAM-SHA-256", "username required"},
@@ -40,69 +44,68 @@ func TestUselessURI(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			db, err := mongodb.Open(t.Context(), test.uri)
+			db, err := mongodb.Open(t.Context(), test.uri, mongodb.Options{})
 			if err == nil {
-				t.Fatal(errors.Join(errors.New("opened"), db.Close()))
+				t.Fatal(errors.Join(errors.New("Open succeeded"), db.Close()))
 			}
 			if errors.Is(err, domain.Unavailable) {
-				t.Errorf("%q is of a kind that may pass", err)
+				t.Errorf("%q is Unavailable, so the caller would retry", err)
 			}
 			if !strings.HasPrefix(err.Error(), "MongoDB URI: ") || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("got %q, want it to speak of the URI and of %q", err, test.want)
+				t.Errorf("got %q, want an error about the URI with %q", err, test.want)
 			}
 			wantOneLine(t, err)
 			for i := range len(secret) - 2 {
 				if strings.Contains(err.Error(), secret[i:i+3]) {
-					t.Errorf("%q tells of the password", err)
+					t.Errorf("%q contains a part of the password", err)
 				}
 			}
 		})
 	}
 }
 
-func TestUnreachableServer(t *testing.T) {
+func TestUnreachableServerIsUnavailable(t *testing.T) {
 	t.Parallel()
-	refusing := mongotest.Address(t)
 	silent := startStub(t, func(string) bson.D { return nil })
-	for name, address := range map[string]string{"refuses": refusing, "says nothing": silent} {
+	for name, address := range map[string]string{"refuses connections": unusedAddress, "does not answer": silent} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			start := time.Now()
-			_, err := mongodb.Open(t.Context(), "mongodb://ada:s3cr3t@"+address+"/?authSource=admin")
+			_, err := mongodb.Open(t.Context(), "mongodb://ada:s3cr3t@"+address+"/?authSource=admin", mongodb.Options{})
 			if !errors.Is(err, domain.Unavailable) || !strings.HasPrefix(err.Error(), "MongoDB at "+address+" does not answer: ") {
 				t.Errorf("got %q", err)
 			}
-			if took := time.Since(start); took > 7*time.Second { // the driver may take as long again to give up its connections
-				t.Errorf("it took %v", took)
+			if took := time.Since(start); took > 7*time.Second { // the driver may need another three seconds to close its connections
+				t.Errorf("Open took %v", took)
 			}
 			wantOneLine(t, err)
 			if strings.Contains(err.Error(), "s3cr3t") {
-				t.Errorf("%q tells the password", err)
+				t.Errorf("%q contains the password", err)
 			}
 		})
 	}
 }
 
-func TestOpenHeedsItsContext(t *testing.T) {
+func TestOpenEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithCancel(t.Context())
 	address := startStub(t, func(string) bson.D { cancel(); return nil })
-	_, err := mongodb.Open(ctx, "mongodb://"+address)
+	_, err := mongodb.Open(ctx, "mongodb://"+address, mongodb.Options{})
 	if !errors.Is(err, domain.Unavailable) || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
 
-// TestWrongServers are there to stay as they are, so the errors must not be of
-// a kind that may pass.
-func TestWrongServers(t *testing.T) {
+// TestPermanentProblemOfAServerIsNotUnavailable opens servers that Open can never
+// use. The error must not be Unavailable, because the caller would retry.
+func TestPermanentProblemOfAServerIsNotUnavailable(t *testing.T) {
 	t.Parallel()
 	refusal := func(code int, name, message string) bson.D {
 		return bson.D{{Key: "ok", Value: 0.0}, {Key: "code", Value: int32(code)}, {Key: "codeName", Value: name}, {Key: "errmsg", Value: message}}
 	}
 	for name, test := range map[string]struct {
 		userinfo, options string
-		command           string // to which it answers:
+		command           string // that the server answers with:
 		answer            bson.D
 		want              string
 	}{
@@ -127,7 +130,7 @@ func TestWrongServers(t *testing.T) {
 			command: "createIndexes", answer: refusal(11000, "DuplicateKey", `E11000 dup key: { email_key: "ada@example.com" }`),
 			want: "documents of the collection users share a value of email_key, which must be unique",
 		},
-		"direct connection to one of several": {
+		"direct connection to one of several members": {
 			options: "/?directConnection=true",
 			command: "hello", answer: bson.D{{Key: "setName", Value: "rs"}, {Key: "hosts", Value: bson.A{"a:1", "b:1", "c:1"}}},
 			want: "directConnection",
@@ -144,15 +147,15 @@ func TestWrongServers(t *testing.T) {
 				}
 				return bson.D{}
 			})
-			_, err := mongodb.Open(t.Context(), "mongodb://"+test.userinfo+address+test.options)
+			_, err := mongodb.Open(t.Context(), "mongodb://"+test.userinfo+address+test.options, mongodb.Options{})
 			if err == nil || errors.Is(err, domain.Unavailable) ||
 				!strings.HasPrefix(err.Error(), "MongoDB at "+address) || !strings.Contains(err.Error(), test.want) {
-				t.Fatalf("got %q, want it to say %q", err, test.want)
+				t.Fatalf("got %q, want an error with %q", err, test.want)
 			}
 			wantOneLine(t, err)
 			for _, hidden := range []string{"s3cr3t", "ada@example.com"} {
 				if strings.Contains(err.Error(), hidden) {
-					t.Errorf("%q tells %s", err, hidden)
+					t.Errorf("%q contains %s", err, hidden)
 				}
 			}
 		})
@@ -168,49 +171,57 @@ func TestSecondaryIsUnavailable(t *testing.T) {
 		}
 		return bson.D{}
 	})
-	_, err := mongodb.Open(t.Context(), "mongodb://"+address+"/?directConnection=true")
+	_, err := mongodb.Open(t.Context(), "mongodb://"+address+"/?directConnection=true", mongodb.Options{})
 	if !errors.Is(err, domain.Unavailable) || !strings.Contains(err.Error(), "not the replica set's primary") {
 		t.Errorf("got %v", err)
 	}
 }
 
-// TestRealServerRefusesCredentials is the one of the stub's tales that every
-// server can tell.
-func TestRealServerRefusesCredentials(t *testing.T) {
+// TestRealServerRejectsCredentials uses a real server for a case that
+// TestPermanentProblemOfAServerIsNotUnavailable tests with a stub.
+func TestRealServerRejectsCredentials(t *testing.T) {
 	t.Parallel()
 	_, host, _ := strings.Cut(mongotest.Start(t).Database(t), "://")
-	_, err := mongodb.Open(t.Context(), "mongodb://ada:s3cr3t@"+host)
+	_, err := mongodb.Open(t.Context(), "mongodb://ada:s3cr3t@"+host, mongodb.Options{})
 	if err == nil || errors.Is(err, domain.Unavailable) || !strings.Contains(err.Error(), "refuses the URI's credentials") {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestManyServersOpenAtOnce(t *testing.T) {
-	t.Parallel()
-	uri := mongotest.URI(t)
-	const servers = 8
+// openAtOnce opens the database with a number of servers at the same moment.
+func openAtOnce(t *testing.T, uri string, servers int) []*mongodb.DB {
+	t.Helper()
 	dbs := make([]*mongodb.DB, servers)
 	var opening sync.WaitGroup
 	for i := range dbs {
 		opening.Go(func() {
-			db, err := mongodb.Open(t.Context(), uri)
+			db, err := mongodb.Open(t.Context(), uri, mongodb.Options{})
 			if err != nil {
 				t.Error(err)
 				return
 			}
 			dbs[i] = db
+			t.Cleanup(func() { noError(t, db.Close()) })
 		})
 	}
 	opening.Wait()
-	for _, db := range dbs {
-		if db == nil {
-			t.FailNow()
-		}
-		t.Cleanup(func() { noError(t, db.Close()) })
+	if t.Failed() {
+		t.FailNow()
 	}
+	return dbs
+}
+
+func TestSimultaneousOpensCreateTheIndexesOnce(t *testing.T) {
+	t.Parallel()
+	uri := mongotest.URI(t)
+	dbs := openAtOnce(t, uri, 8)
 	want := map[string][]string{
-		"users":   {"_id_", "admin_1", "email_key_1"},
-		"widgets": {"_id_", "name_1", "seq_1__id_1"},
+		"users": {"_id_", "admin_1", "email_key_1", "seq_1_seq_id_1_registered_on_1__id_1"},
+		"widgets": {
+			"_id_", "name_1", "seq_1__id_1", "deadline_1_seq_1__id_1",
+			"owner.public_id_1_seq_1__id_1", "owner.public_id_1_deadline_1_seq_1__id_1",
+		},
+		"blacklist": {"_id_", "expires_at_1", "value_1_expires_at_1__id_1"},
 	}
 	for collection, names := range want {
 		specs, err := dbs[0].Database().Collection(collection).Indexes().ListSpecifications(t.Context())
@@ -220,10 +231,10 @@ func TestManyServersOpenAtOnce(t *testing.T) {
 			got[spec.Name] = true
 			unique := spec.Name == "email_key_1" || spec.Name == "name_1"
 			if (spec.Unique != nil && *spec.Unique) != unique {
-				t.Errorf("index %s of %s is unique: %v", spec.Name, collection, !unique)
+				t.Errorf("unique index %s of %s: %t, want %t", spec.Name, collection, !unique, unique)
 			}
 		}
-		equal(t, "indexes of "+collection, len(specs), len(names))
+		equal(t, "number of indexes of "+collection, len(specs), len(names))
 		for _, name := range names {
 			if !got[name] {
 				t.Errorf("%s has no index %s", collection, name)
@@ -232,8 +243,7 @@ func TestManyServersOpenAtOnce(t *testing.T) {
 	}
 }
 
-// TestDatabaseOfTheURI wants the name in the URI's path, else the default.
-func TestDatabaseOfTheURI(t *testing.T) {
+func TestOpenUsesTheDatabaseInTheURI(t *testing.T) {
 	t.Parallel()
 	address := startStub(t, func(string) bson.D { return bson.D{} })
 	for uri, want := range map[string]string{
@@ -250,6 +260,6 @@ func TestDatabaseOfTheURI(t *testing.T) {
 func wantOneLine(t *testing.T, err error) {
 	t.Helper()
 	if strings.ContainsAny(err.Error(), "\r\n") {
-		t.Errorf("%q is of several lines", err)
+		t.Errorf("%q has several lines", err)
 	}
 }

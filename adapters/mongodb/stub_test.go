@@ -1,42 +1,48 @@
 package mongodb_test
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/wiremessage"
+
+	"github.com/widgetd/widgetd/adapters/mongodb"
+	"github.com/widgetd/widgetd/ports/conformance/sample"
 )
 
-// stub is a server that speaks as much of MongoDB's protocol as it takes to
-// give answers that a real one gives on its bad days.
+// stub is a server that can fail. It implements the part of MongoDB's protocol that
+// the driver needs.
 type stub struct {
 	net.Listener
-	answer func(command string) bson.D // nil: none, ever
+	answer func(command string) bson.D
 }
 
-// startStub starts a stub and returns its address. It asks answer about every
-// command. An answer with no "ok" is merged into that of a command that went well.
+// startStub starts a stub and returns its address. For each command the stub calls
+// answer and replies with the returned fields. It adds the fields of a successful
+// reply that answer did not return. If answer returns nil, the stub does not reply.
 func startStub(t *testing.T, answer func(command string) bson.D) (address string) {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	noError(t, err)
 	s := &stub{ln, answer}
-	var conversations sync.WaitGroup
+	var connections sync.WaitGroup
 	ended := make(chan struct{})
-	conversations.Go(func() {
+	connections.Go(func() {
 		for {
 			conn, err := ln.Accept()
 			if err != nil {
 				return
 			}
-			conversations.Go(func() {
+			connections.Go(func() {
 				go func() { <-ended; conn.Close() }()
-				s.converse(conn)
+				s.serve(conn)
 				conn.Close()
 			})
 		}
@@ -44,12 +50,12 @@ func startStub(t *testing.T, answer func(command string) bson.D) (address string
 	t.Cleanup(func() {
 		close(ended)
 		ln.Close()
-		conversations.Wait()
+		connections.Wait()
 	})
 	return ln.Addr().String()
 }
 
-func (s *stub) converse(conn net.Conn) {
+func (s *stub) serve(conn net.Conn) {
 	for {
 		var size [4]byte
 		if _, err := io.ReadFull(conn, size[:]); err != nil {
@@ -61,12 +67,12 @@ func (s *stub) converse(conn net.Conn) {
 			return
 		}
 		_, id, _, kind, body, _ := wiremessage.ReadHeader(message)
-		command := commandOf(kind, body)
+		command, collection := commandOf(kind, body)
 		answer := s.answer(command)
 		if answer == nil {
 			continue
 		}
-		doc, err := bson.Marshal(merged(answer, s.wellDone(command)))
+		doc, err := bson.Marshal(merged(answer, s.success(command, collection, bytes.Contains(body, []byte("running")))))
 		if err != nil {
 			panic(err)
 		}
@@ -76,8 +82,9 @@ func (s *stub) converse(conn net.Conn) {
 	}
 }
 
-// merged returns the answer with what it leaves out.
+// merged returns the answer and the fields of standard that the answer lacks.
 func merged(answer, standard bson.D) bson.D {
+	answer = slices.Clip(answer) // connections share it
 	for _, element := range standard {
 		if !slices.ContainsFunc(answer, func(e bson.E) bool { return e.Key == element.Key }) {
 			answer = append(answer, element)
@@ -86,15 +93,16 @@ func merged(answer, standard bson.D) bson.D {
 	return answer
 }
 
-// wellDone is how a stub answers if it has nothing better to say: as a primary.
-func (s *stub) wellDone(command string) bson.D {
+// success returns the answer of a primary to a successful command, which may ask for the
+// document of the running time.
+func (s *stub) success(command, collection string, running bool) bson.D {
 	switch command {
 	case "hello", "isMaster", "ismaster":
 		return bson.D{
 			{Key: "helloOk", Value: true},
 			{Key: "isWritablePrimary", Value: true},
 			{Key: "ismaster", Value: true},
-			{Key: "hosts", Value: bson.A{s.Addr().String()}}, // that counts with a setName
+			{Key: "hosts", Value: bson.A{s.Addr().String()}}, // ignored without setName
 			{Key: "minWireVersion", Value: int32(0)},
 			{Key: "maxWireVersion", Value: int32(21)},
 			{Key: "maxBsonObjectSize", Value: int32(16 << 20)},
@@ -103,15 +111,34 @@ func (s *stub) wellDone(command string) bson.D {
 			{Key: "ok", Value: 1.0},
 		}
 	case "find":
-		return bson.D{{Key: "cursor", Value: bson.D{
-			{Key: "id", Value: int64(0)}, {Key: "ns", Value: "widgetd.any"}, {Key: "firstBatch", Value: bson.A{}},
-		}}, {Key: "ok", Value: 1.0}}
+		if collection == "blacklist" && running { // else the program takes it for a dropped one
+			return cursor(runningDocument())
+		}
+		return cursor()
+	case "findAndModify":
+		switch collection {
+		case "blacklist":
+			return bson.D{{Key: "value", Value: runningDocument()}, {Key: "ok", Value: 1.0}}
+		case "settings":
+			return bson.D{{Key: "value", Value: cursorKeyDocument()}, {Key: "ok", Value: 1.0}}
+		default:
+			return bson.D{{Key: "value", Value: bson.Null{}}, {Key: "ok", Value: 1.0}}
+		}
+	case "listIndexes":
+		return cursor(
+			uniqueIndex("email_key"), uniqueIndex("name"),
+			index("deadline", "seq", "_id"), index("owner.public_id", "seq", "_id"),
+			index("owner.public_id", "deadline", "seq", "_id"), index("value", "expires_at", "_id"),
+		)
 	}
 	return bson.D{{Key: "n", Value: int32(1)}, {Key: "ok", Value: 1.0}}
 }
 
-//nolint:staticcheck // deprecated, but how the driver says hello
-func commandOf(kind wiremessage.OpCode, body []byte) string {
+// commandOf returns the name of the command in a message, and the collection that the
+// command is about, if any.
+//
+//nolint:staticcheck // deprecated, but the driver begins with OpQuery
+func commandOf(kind wiremessage.OpCode, body []byte) (command, collection string) {
 	var doc []byte
 	if kind == wiremessage.OpQuery {
 		_, body, _ = wiremessage.ReadQueryFlags(body)
@@ -126,12 +153,15 @@ func commandOf(kind wiremessage.OpCode, body []byte) string {
 	}
 	element, err := bson.Raw(doc).IndexErr(0)
 	if err != nil {
-		return ""
+		return "", ""
 	}
-	return element.Key()
+	collection, _ = element.Value().StringValueOK()
+	return element.Key(), collection
 }
 
-//nolint:staticcheck // deprecated, but how the driver wants hello answered
+// reply returns the message that answers a message of the given kind.
+//
+//nolint:staticcheck // deprecated, but the driver expects OpReply to OpQuery
 func reply(kind wiremessage.OpCode, to int32, doc []byte) []byte {
 	var message []byte
 	if kind == wiremessage.OpQuery {
@@ -148,4 +178,42 @@ func reply(kind wiremessage.OpCode, to int32, doc []byte) []byte {
 	message = append(message, doc...)
 	binary.LittleEndian.PutUint32(message, uint32(len(message)))
 	return message
+}
+
+func cursor(batch ...any) bson.D {
+	return bson.D{{Key: "cursor", Value: bson.D{
+		{Key: "id", Value: int64(0)}, {Key: "ns", Value: "widgetd.any"}, {Key: "firstBatch", Value: append(bson.A{}, batch...)},
+	}}, {Key: "ok", Value: 1.0}}
+}
+
+func uniqueIndex(field string) bson.D {
+	return bson.D{
+		{Key: "v", Value: int32(2)}, {Key: "key", Value: bson.D{{Key: field, Value: int32(1)}}},
+		{Key: "name", Value: field + "_1"}, {Key: "unique", Value: true},
+	}
+}
+
+func index(fields ...string) bson.D {
+	key := bson.D{}
+	for _, field := range fields {
+		key = append(key, bson.E{Key: field, Value: int32(1)})
+	}
+	return bson.D{{Key: "v", Value: int32(2)}, {Key: "key", Value: key}, {Key: "name", Value: strings.Join(fields, "_1_") + "_1"}}
+}
+
+// runningDocument returns the document of the running time.
+func runningDocument() bson.D {
+	return bson.D{
+		{Key: "_id", Value: "running"}, {Key: "schema_version", Value: mongodb.CounterVersion},
+		{Key: "blacklist_id", Value: binaryUUID(sample.ID(77))}, {Key: "least_version", Value: int32(3)},
+		{Key: "milliseconds", Value: int64(0)},
+	}
+}
+
+// cursorKeyDocument returns the document of the key for cursors.
+func cursorKeyDocument() bson.D {
+	return bson.D{
+		{Key: "_id", Value: "cursor key"}, {Key: "schema_version", Value: int32(1)},
+		{Key: "key", Value: bson.Binary{Data: make([]byte, 32)}},
+	}
 }

@@ -1,153 +1,126 @@
 package mongodb
 
 import (
-	"cmp"
 	"context"
-	"math"
-	"sync"
 
 	"github.com/google/uuid"
 	"go.mongodb.org/mongo-driver/v2/bson"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/widgetd/widgetd/domain"
-	"github.com/widgetd/widgetd/ports"
 )
 
-// Widgets keeps widgets. It implements [ports.WidgetRepository].
-type Widgets struct {
-	collection
+// widgetRepository implements [ports.WidgetRepository].
+type widgetRepository struct {
+	*uniqueness
+	schema schema[domain.Widget]
+	list   list[domain.Widget]
 }
 
-var _ ports.WidgetRepository = (*Widgets)(nil)
+// revisedVersion is the version of documents that have the field version.
+const revisedVersion = 3
 
-// Add implements [ports.WidgetRepository].
-func (w *Widgets) Add(ctx context.Context, widget domain.Widget) error {
-	id, err := uuid.NewV7() // larger than the one before
+func newWidgetRepository(docs *uniqueness, unreadable func(string, error)) *widgetRepository {
+	schema := widgetSchema()
+	return &widgetRepository{docs, schema, list[domain.Widget]{
+		docs.collection, schema, ascending(creationFields()...), newDeepPages(), unreadable,
+	}}
+}
+
+func widgetSchema() schema[domain.Widget] {
+	return schema[domain.Widget]{widgets, []func(*document) domain.Widget{
+		decodeOldWidget,
+		decodeOldWidget, // version 2 only added the version
+		decodeWidget,
+	}}
+}
+
+// Add implements [ports.WidgetRepository]. It makes two round trips.
+func (w *widgetRepository) Add(ctx context.Context, widget domain.Widget) error {
+	doc, err := w.document(widget)
 	if err != nil {
 		return err
 	}
-	return w.insert(ctx, bson.D{
-		{Key: "_id", Value: binary(domain.UUID(id))},
-		{Key: "seq", Value: bson.Timestamp{}}, // for the store to fill in
+	return w.insertUnique(ctx, doc[0].Value, doc)
+}
+
+// AddAll implements [ports.WidgetRepository] with the round trips of
+// insertAll.
+func (w *widgetRepository) AddAll(ctx context.Context, widgets []domain.Widget) ([]error, error) {
+	return insertAll(ctx, w.uniqueness, widgets, w.document)
+}
+
+// document returns a new document. Its _id is greater than that of the previous one.
+func (w *widgetRepository) document(widget domain.Widget) (bson.D, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return nil, err
+	}
+	return bson.D{
+		byID(binary(domain.UUID(id))),
+		{Key: "seq", Value: bson.Timestamp{}}, // MongoDB replaces a zero timestamp
+		w.schema.version(),
 		{Key: "name", Value: widget.Name.String()},
 		{Key: "info_url", Value: widget.InfoURL.String()},
 		{Key: "deadline", Value: widget.Deadline.Time()},
 		{Key: "created_at", Value: widget.CreatedAt},
-		{Key: "owner", Value: bson.D{
-			{Key: "public_id", Value: binary(widget.Owner.PublicID)},
-			{Key: "email", Value: widget.Owner.Email.String()},
-		}},
-	})
+		{Key: "owner", Value: ownerDocument(widget.Owner)},
+		{Key: revisionField, Value: int64(widget.Version)},
+	}, nil
+}
+
+func ownerDocument(owner domain.Owner) bson.D {
+	return bson.D{
+		{Key: "public_id", Value: binary(owner.PublicID)},
+		{Key: "email", Value: textOrNull(owner.Email.String())},
+	}
 }
 
 // ByName implements [ports.WidgetRepository].
-func (w *Widgets) ByName(ctx context.Context, name domain.WidgetName) (domain.Widget, error) {
-	raw, err := w.one(ctx, bson.E{Key: "name", Value: name.String()})
+func (w *widgetRepository) ByName(ctx context.Context, name domain.WidgetName) (domain.Widget, error) {
+	raw, err := w.one(ctx, byName(name))
 	if err != nil {
 		return domain.Widget{}, err
 	}
-	return readWidget(raw)
+	return w.schema.decode(raw)
 }
 
-// List implements [ports.WidgetRepository]. The items and the count are asked
-// for at the same time. The count is the collection's own, which costs the same
-// however many widgets there are. It is exact, save after a crash of the store,
-// until the command validate has counted anew, and it never contradicts the items.
-func (w *Widgets) List(ctx context.Context, request domain.PageRequest) (domain.Page, error) {
-	var (
-		items              []domain.Widget
-		count              int
-		errItems, errCount error
-		both               sync.WaitGroup
-	)
-	both.Go(func() { items, errItems = w.page(ctx, request) })
-	both.Go(func() { count, errCount = w.count(ctx) })
-	both.Wait()
-	if err := cmp.Or(errItems, errCount); err != nil {
-		return domain.Page{}, err
-	}
-	return domain.Page{Request: request, Items: items, TotalItems: total(request, len(items), count)}, nil
+// byName returns the condition that matches the document of the widget with the name.
+func byName(name domain.WidgetName) bson.E { return bson.E{Key: "name", Value: name.String()} }
+
+// List implements [ports.WidgetRepository] with the round trips of [list.read].
+func (w *widgetRepository) List(ctx context.Context, request domain.PageRequest) (domain.Page[domain.Widget], error) {
+	return w.list.read(ctx, request)
 }
 
-// Update implements [ports.WidgetRepository]. It leaves alone a widget with a
-// field that is missing or of another type. It is one round trip, or another
-// where nothing was updated, to tell whether for that reason.
-func (w *Widgets) Update(ctx context.Context, name domain.WidgetName, infoURL domain.InfoURL, deadline domain.Deadline) error {
-	matched, err := w.update(ctx, bson.D{
-		{Key: "name", Value: name.String()},
-		{Key: "info_url", Value: ofType("string")},
-		{Key: "deadline", Value: ofType("date")},
-		{Key: "created_at", Value: ofType("date")},
-		{Key: "owner.public_id", Value: ofType("binData")},
-		{Key: "owner.email", Value: ofType("string")},
-	}, bson.D{{Key: "$set", Value: bson.D{
-		{Key: "info_url", Value: infoURL.String()},
-		{Key: "deadline", Value: deadline.Time()},
-	}}})
-	if err != nil || matched {
-		return err
-	}
-	if _, err := w.ByName(ctx, name); err != nil {
-		return err
-	}
-	return domain.NotFound // it was, when Update looked
+// Slice implements [ports.WidgetRepository].
+func (w *widgetRepository) Slice(ctx context.Context, query domain.WidgetQuery, position string, limit int) (domain.Slice[domain.Widget], error) {
+	return w.list.slice(ctx, widgetOrder(query), query.Reverse, position, limit)
 }
 
-// Delete implements [ports.WidgetRepository].
-func (w *Widgets) Delete(ctx context.Context, name domain.WidgetName) error {
-	removed, err := w.remove(ctx, bson.E{Key: "name", Value: name.String()})
-	if err == nil && !removed {
-		return domain.NotFound
-	}
-	return err
+func decodeWidget(doc *document) domain.Widget {
+	widget := decodeFields(doc)
+	widget.Owner.Email = domain.RestoreEmail(doc.textOrNull("owner", "email"))
+	widget.Version = domain.Version(doc.int64(revisionField))
+	return widget
 }
 
-// page returns the widgets of a page.
-func (w *Widgets) page(ctx context.Context, request domain.PageRequest) ([]domain.Widget, error) {
-	skip := min(request.Offset(), math.MaxInt-request.Size()) // the store adds them up
-	docs, err := w.many(ctx, bson.D{}, options.Find().
-		SetSort(bson.D{{Key: "seq", Value: 1}, {Key: "_id", Value: 1}}).
-		SetSkip(int64(skip)).
-		SetLimit(int64(request.Size())))
-	if err != nil {
-		return nil, err
-	}
-	page := make([]domain.Widget, len(docs))
-	for i, doc := range docs {
-		if page[i], err = readWidget(doc); err != nil {
-			return nil, err
-		}
-	}
-	return page, nil
+// decodeOldWidget returns a widget that was not changed since it had no version.
+func decodeOldWidget(doc *document) domain.Widget {
+	widget := decodeFields(doc)
+	widget.Owner.Email = domain.RestoreEmail(doc.text("owner", "email"))
+	widget.Version = domain.FirstVersion(widget.CreatedAt)
+	return widget
 }
 
-// total returns the count of all widgets as far as the items of a page prove it,
-// for the two were not read at the same moment.
-func total(request domain.PageRequest, items, count int) int {
-	switch items {
-	case 0: // a page past the end
-		return min(count, request.Offset())
-	case request.Size(): // there may be more
-		return max(count, request.Offset()+items)
-	}
-	return request.Offset() + items // the last page
-}
-
-func readWidget(raw bson.Raw) (domain.Widget, error) {
-	doc := &document{collection: widgets, raw: raw}
-	widget := domain.Widget{
-		Name:      field(doc, "a widget's name", parsed(domain.ParseWidgetName), "name"),
-		InfoURL:   field(doc, "a URL", parsed(domain.ParseInfoURL), "info_url"),
-		Deadline:  domain.RestoreDeadline(doc.moment("deadline")),
-		CreatedAt: doc.moment("created_at"),
-		Owner: domain.Owner{
-			PublicID: doc.uuid("owner", "public_id"),
-			Email:    doc.email("owner", "email"),
+// decodeFields decodes the fields that are the same in all versions.
+func decodeFields(doc *document) domain.Widget {
+	return domain.Widget{
+		Name: domain.RestoreWidgetName(doc.text("name")),
+		WidgetFields: domain.WidgetFields{
+			InfoURL:  domain.RestoreInfoURL(doc.text("info_url")),
+			Deadline: domain.RestoreDeadline(doc.time("deadline")),
 		},
+		CreatedAt: doc.time("created_at"),
+		Owner:     domain.Owner{PublicID: doc.uuid("owner", "public_id")},
 	}
-	if doc.err != nil {
-		return domain.Widget{}, doc.err
-	}
-	return widget, nil
 }
