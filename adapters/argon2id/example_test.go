@@ -17,13 +17,13 @@ func Example() {
 	ctx := context.Background()
 	password, _ := domain.ParsePassword("correct horse battery staple")
 	hash, err := hasher.Hash(ctx, password)
-	fmt.Println(hash[:31], err)
+	fmt.Println(hash.Reveal()[:31], err)
 
 	match, outdated, err := hasher.Verify(ctx, hash, password)
 	fmt.Println(match, outdated, err)
 
-	// A hash that another program made.
-	old := "$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"
+	// A bcrypt hash from another program.
+	old := domain.NewPasswordHash("$2y$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW")
 	password, _ = domain.ParsePassword("U*U")
 	match, outdated, err = hasher.Verify(ctx, old, password)
 	fmt.Println(match, outdated, err)

@@ -1,16 +1,15 @@
-// Package argon2id implements [ports.PasswordHasher] with Argon2id (RFC 9106),
-// its hashes written as PHC strings:
+// Package argon2id implements [ports.PasswordHasher] with Argon2id (RFC 9106). Its
+// hashes are PHC strings:
 //
 //	$argon2id$v=19$m=19456,t=2,p=1$<salt>$<key>
 //
-// It also verifies bcrypt hashes ($2a$, $2b$, $2y$), so that accounts brought
-// from elsewhere keep working until their next log-in replaces the hash.
+// It also verifies bcrypt hashes ($2a$, $2b$, $2y$), so that imported accounts keep
+// working. The next log-in of such an account replaces its hash.
 //
-// No more hashes are worked on at once than there are cores (GOMAXPROCS), which
-// bounds the memory too: each takes [Params.MemoryKiB], and the garbage collector
-// may be as much behind. The others wait, first come, first served, as long as no
-// more than [MaxWaiting] do for each core; who comes then is told at once that it
-// is too much.
+// At most GOMAXPROCS hashes are computed at the same time. This bounds the memory:
+// each takes [Params.MemoryKiB], and the garbage collector may hold the same amount
+// again. Other calls wait in a queue, first in, first out. When [MaxWaiting] calls
+// per processor wait, further calls return [domain.Unavailable] at once.
 package argon2id
 
 import (
@@ -28,38 +27,38 @@ import (
 	"github.com/widgetd/widgetd/ports"
 )
 
-// What a new hash has (RFC 9106 section 4).
+// The lengths in a new hash (RFC 9106 section 4).
 const (
 	saltBytes = 16
 	keyBytes  = 32
 )
 
-// MaxWaiting is how many hashes may wait for each that is worked on: about two
-// seconds' work with [DefaultParams] where a core needs 30 ms for one, so that
-// who is let into the queue is served while somebody still waits for the answer.
+// MaxWaiting is the maximum length of the queue, per processor. With [DefaultParams],
+// a processor computes 64 hashes in about two seconds. So the last call in the queue
+// still succeeds before its client gives up.
 const MaxWaiting = 64
 
-// Hasher makes and checks password hashes. It is safe for concurrent use.
+// Hasher makes and verifies password hashes. It is safe for concurrent use.
 type Hasher struct {
 	params Params
-	slots  chan struct{} // holds one element for every hash being worked on
+	slots  chan struct{} // holds one element for each hash that is being computed
 	derive func(password, salt []byte, time, memory uint32, threads uint8, keyLen uint32) []byte
 
 	waiting atomic.Int64
 	refused atomic.Uint64
 }
 
-// Load is how busy a hasher is.
+// Load describes how busy a hasher is.
 type Load struct {
-	Working int    // hashes being worked on
-	Waiting int    // for their turn
-	Refused uint64 // since the start, because too many waited
+	Working int    // hashes that are being computed
+	Waiting int    // calls in the queue
+	Refused uint64 // calls refused since the start because the queue was full
 }
 
 var _ ports.PasswordHasher = (*Hasher)(nil)
 
-// New returns a hasher that makes hashes of the given cost. It is an error for
-// the parameters to be outside the limits that [Params] names.
+// New returns a hasher that makes hashes with the given parameters. It returns an
+// error if they are outside the limits of [Params].
 func New(params Params) (*Hasher, error) {
 	if err := params.check(); err != nil {
 		return nil, fmt.Errorf("argon2id: %w", err)
@@ -71,43 +70,44 @@ func New(params Params) (*Hasher, error) {
 	}, nil
 }
 
-// Load returns how busy the hasher is at this moment.
+// Load returns the current load.
 func (h *Hasher) Load() Load {
 	return Load{Working: len(h.slots), Waiting: int(h.waiting.Load()), Refused: h.refused.Load()}
 }
 
-// Hash implements [ports.PasswordHasher]. The salt is random. The error is
-// [domain.Unavailable] at once when too many wait, and when ctx ends before it is
-// this hash's turn; work that has begun is finished.
-func (h *Hasher) Hash(ctx context.Context, password domain.Password) (string, error) {
+// Hash implements [ports.PasswordHasher]. The salt is random. Hash returns
+// [domain.Unavailable] when the queue is full, or when ctx ends while the call waits
+// in the queue. Once the computation has begun, the end of ctx does not stop it.
+func (h *Hasher) Hash(ctx context.Context, password domain.Password) (domain.PasswordHash, error) {
 	r := record{params: h.params, salt: make([]byte, saltBytes)}
 	rand.Read(r.salt) // never fails
 	var err error
 	if r.key, err = h.key(ctx, password, r, keyBytes); err != nil {
-		return "", err
+		return domain.PasswordHash{}, err
 	}
-	return r.String(), nil
+	return domain.NewPasswordHash(r.String()), nil
 }
 
-// Verify implements [ports.PasswordHasher]. Any bcrypt hash is outdated, and so
-// is one of other parameters or lengths than Hash would use today. The error is
-// [domain.Unavailable] when Hash's would be, and a fault when the hash is damaged,
-// of another algorithm, or asks for more work than [Params] allows.
+// Verify implements [ports.PasswordHasher]. A hash is outdated if it is a bcrypt hash,
+// or if its parameters or lengths are not those of Hash. Verify returns
+// [domain.Unavailable] in the same cases as Hash. It returns an error of no kind when
+// the hash is damaged, is of another algorithm, or needs more work than [Params]
+// allows.
 //
-// bcrypt sees only the first 72 bytes of a password: an account with such a hash
-// is open to whatever begins with them, and the password that its owner then
-// logs in with is hashed in full.
-func (h *Hasher) Verify(ctx context.Context, hash string, password domain.Password) (match, outdated bool, err error) {
+// bcrypt uses only the first 72 bytes of a password. So a bcrypt hash matches every
+// password with the same first 72 bytes.
+func (h *Hasher) Verify(ctx context.Context, hash domain.PasswordHash, password domain.Password) (match, outdated bool, err error) {
+	text := hash.Reveal()
 	switch {
-	case hash == "":
+	case text == "":
 		r := record{params: h.params, salt: make([]byte, saltBytes)}
 		_, err = h.key(ctx, password, r, keyBytes)
 		return false, false, err
-	case isBcrypt(hash):
-		match, err = h.matchBcrypt(ctx, hash, password)
+	case isBcrypt(text):
+		match, err = h.matchBcrypt(ctx, text, password)
 		return match, match, err
 	}
-	r, err := parseRecord(hash)
+	r, err := parseRecord(text)
 	if err != nil {
 		return false, false, err
 	}
@@ -123,19 +123,19 @@ func (h *Hasher) isCurrent(r record) bool {
 	return r.params == h.params && len(r.salt) == saltBytes && len(r.key) == keyBytes
 }
 
-// key returns the key of that length which the password has with the record's
-// salt and parameters.
+// key derives a key of the given length from the password, with the salt and the
+// parameters of the record.
 func (h *Hasher) key(ctx context.Context, password domain.Password, r record, length uint32) (key []byte, err error) {
-	err = h.inTurn(ctx, func() {
+	err = h.queue(ctx, func() {
 		key = h.derive([]byte(password.Reveal()), r.salt, r.params.Iterations, r.params.MemoryKiB, r.params.Parallelism, length)
 	})
 	return key, err
 }
 
-// inTurn does the work once there is a free slot, or returns an Unavailable error
-// when too many wait for one, or ctx ends before.
-func (h *Hasher) inTurn(ctx context.Context, work func()) error {
-	// With a free slot as well, select would choose at random.
+// queue waits for a free slot and runs work. If the queue is full or ctx ends first, it
+// returns Unavailable and does not run work.
+func (h *Hasher) queue(ctx context.Context, work func()) error {
+	// takeSlot may succeed although ctx has ended.
 	if err := ctx.Err(); err != nil {
 		return &domain.Error{Kind: domain.Unavailable, Err: err}
 	}
@@ -147,8 +147,8 @@ func (h *Hasher) inTurn(ctx context.Context, work func()) error {
 	return nil
 }
 
-// errTooMany is the cause of an Unavailable error for who finds the queue full.
-var errTooMany = errors.New("too many password hashes at once")
+// errQueueFull is the cause of the Unavailable error when the queue is full.
+var errQueueFull = errors.New("too many password hashes at the same time")
 
 func (h *Hasher) takeSlot(ctx context.Context) error {
 	select {
@@ -159,7 +159,7 @@ func (h *Hasher) takeSlot(ctx context.Context) error {
 	defer h.waiting.Add(-1)
 	if h.waiting.Add(1) > int64(MaxWaiting*cap(h.slots)) {
 		h.refused.Add(1)
-		return errTooMany
+		return errQueueFull
 	}
 	select {
 	case h.slots <- struct{}{}:

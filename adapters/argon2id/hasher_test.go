@@ -7,6 +7,9 @@ import (
 
 	"github.com/widgetd/widgetd/adapters/argon2id"
 	"github.com/widgetd/widgetd/domain"
+	"github.com/widgetd/widgetd/ports"
+	"github.com/widgetd/widgetd/ports/conformance"
+	"github.com/widgetd/widgetd/ports/conformance/sample"
 )
 
 var (
@@ -15,38 +18,27 @@ var (
 	seventyTwo = strings.Repeat("0123456789ab", 6)
 )
 
-func newHasher(t testing.TB, params argon2id.Params) *argon2id.Hasher {
-	t.Helper()
-	hasher, err := argon2id.New(params)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return hasher
-}
-
-func parsePassword(t testing.TB, s string) domain.Password {
-	t.Helper()
-	password, err := domain.ParsePassword(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return password
+func newHasher(params argon2id.Params) *argon2id.Hasher {
+	return sample.Must(argon2id.New(params))
 }
 
 func hash(t testing.TB, hasher *argon2id.Hasher, password string) string {
 	t.Helper()
-	hash, err := hasher.Hash(t.Context(), parsePassword(t, password))
+	hash, err := hasher.Hash(t.Context(), sample.Password(password))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return hash
+	return hash.Reveal()
 }
 
 func wantVerify(t *testing.T, hasher *argon2id.Hasher, hash, password string, wantMatch, wantOutdated bool) {
 	t.Helper()
-	match, outdated, err := hasher.Verify(t.Context(), hash, parsePassword(t, password))
+	match, outdated, err := hasher.Verify(t.Context(), domain.NewPasswordHash(hash), sample.Password(password))
 	if match != wantMatch || outdated != wantOutdated || err != nil {
 		t.Errorf("Verify(%q, %q) = %v, %v, %v; want %v, %v", hash, password, match, outdated, err, wantMatch, wantOutdated)
+	}
+	if _, err := domain.ParsePasswordHash(hash); hash != "" && err != nil {
+		t.Errorf("an import would refuse %q: %v", hash, err)
 	}
 }
 
@@ -62,7 +54,7 @@ func TestNewRefusesUnusableParams(t *testing.T) {
 		{MemoryKiB: 1<<32 - 1, Iterations: 1<<32 - 1, Parallelism: 255},
 	} {
 		if _, err := argon2id.New(params); err == nil {
-			t.Errorf("New took %+v", params)
+			t.Errorf("New accepted %+v", params)
 		}
 	}
 	for _, params := range []argon2id.Params{
@@ -77,18 +69,18 @@ func TestNewRefusesUnusableParams(t *testing.T) {
 	}
 }
 
-func TestDefaultParamsAreOWASPs(t *testing.T) {
-	hasher := newHasher(t, argon2id.DefaultParams())
+func TestDefaultParamsAreInTheHash(t *testing.T) {
+	hasher := newHasher(argon2id.DefaultParams())
 	text := hash(t, hasher, "secret")
 	if !regexp.MustCompile(`^\$argon2id\$v=19\$m=19456,t=2,p=1\$[A-Za-z0-9+/]{22}\$[A-Za-z0-9+/]{43}$`).MatchString(text) {
-		t.Errorf("Hash = %s", text)
+		t.Errorf("Hash = %s, want a PHC string with the default parameters", text)
 	}
 	wantVerify(t, hasher, text, "secret", true, false)
 	wantVerify(t, hasher, text, "Secret", false, false)
 }
 
 func TestRoundTrip(t *testing.T) {
-	hasher := newHasher(t, cheap)
+	hasher := newHasher(cheap)
 	for _, password := range []string{
 		"a", " ", "  leading and trailing  ", "\t\r\n", "пароль", "密码🔑", "e\u0301", "\u00e9",
 		seventyTwo, seventyTwo + "x", strings.Repeat("p", domain.MaxPasswordBytes),
@@ -106,17 +98,17 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestEveryByteOfAPasswordCounts(t *testing.T) {
-	hasher := newHasher(t, cheap)
+	hasher := newHasher(cheap)
 	wantVerify(t, hasher, hash(t, hasher, seventyTwo+"x"), seventyTwo+"y", false, false)
 	wantVerify(t, hasher, hash(t, hasher, seventyTwo+"x"), seventyTwo, false, false)
 	long := strings.Repeat("p", domain.MaxPasswordBytes-1)
 	wantVerify(t, hasher, hash(t, hasher, long+"x"), long+"y", false, false)
 }
 
-// TestReferenceVectors has vectors of the reference implementation's
-// src/test.c, version 0x13.
+// TestReferenceVectors uses vectors from src/test.c of the reference implementation,
+// version 0x13.
 func TestReferenceVectors(t *testing.T) {
-	hasher := newHasher(t, cheap)
+	hasher := newHasher(cheap)
 	for _, reference := range []string{
 		"$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4",
 		"$argon2id$v=19$m=256,t=2,p=2$c29tZXNhbHQ$bQk8UB/VmZZF4Oo79iDXuL5/0ttZwg2f/5U52iv1cDc",
@@ -126,10 +118,10 @@ func TestReferenceVectors(t *testing.T) {
 	}
 }
 
-// TestBcryptVectors has vectors of crypt_blowfish's wrapper.c. The prefixes name
-// implementations, not algorithms: where they were correct they agree.
+// TestBcryptVectors uses vectors from wrapper.c of crypt_blowfish. The prefixes name
+// implementations of the same algorithm.
 func TestBcryptVectors(t *testing.T) {
-	hasher := newHasher(t, cheap)
+	hasher := newHasher(cheap)
 	for _, vector := range []struct{ rest, password string }{
 		{"$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW", "U*U"},
 		{"$05$CCCCCCCCCCCCCCCCCCCCC.VGOzA784oUp/Z0DY336zx7pLYAy0lwK", "U*U*"},
@@ -142,9 +134,9 @@ func TestBcryptVectors(t *testing.T) {
 	}
 }
 
-func TestBcryptSees72Bytes(t *testing.T) {
-	hasher := newHasher(t, cheap)
-	const ofLong = "$2a$05$abcdefghijklmnopqrstuu5s2v8.iXieOjg/.AySBTTZIIVFJeBui" // wrapper.c's
+func TestBcryptUsesOnly72Bytes(t *testing.T) {
+	hasher := newHasher(cheap)
+	const ofLong = "$2a$05$abcdefghijklmnopqrstuu5s2v8.iXieOjg/.AySBTTZIIVFJeBui" // from wrapper.c
 	const first72 = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 	for _, password := range []string{first72, first72 + "chars after 72 are ignored", first72 + strings.Repeat("é", 400)} {
 		wantVerify(t, hasher, ofLong, password, true, true)
@@ -153,28 +145,28 @@ func TestBcryptSees72Bytes(t *testing.T) {
 	wantVerify(t, hasher, ofLong, "x"+first72, false, false)
 }
 
-func TestOutdated(t *testing.T) {
-	today := argon2id.Params{MemoryKiB: 64, Iterations: 2, Parallelism: 2}
-	hasher := newHasher(t, today)
+func TestHashWithOtherParamsIsOutdated(t *testing.T) {
+	current := argon2id.Params{MemoryKiB: 64, Iterations: 2, Parallelism: 2}
+	hasher := newHasher(current)
 	for _, test := range []struct {
 		stored   argon2id.Params
 		outdated bool
 	}{
-		{today, false},
+		{current, false},
 		{argon2id.Params{MemoryKiB: 32, Iterations: 2, Parallelism: 2}, true},
 		{argon2id.Params{MemoryKiB: 128, Iterations: 2, Parallelism: 2}, true},
 		{argon2id.Params{MemoryKiB: 64, Iterations: 1, Parallelism: 2}, true},
 		{argon2id.Params{MemoryKiB: 64, Iterations: 3, Parallelism: 2}, true},
 		{argon2id.Params{MemoryKiB: 64, Iterations: 2, Parallelism: 1}, true},
 	} {
-		stored := hash(t, newHasher(t, test.stored), "secret")
+		stored := hash(t, newHasher(test.stored), "secret")
 		wantVerify(t, hasher, stored, "secret", true, test.outdated)
 		wantVerify(t, hasher, stored, "other", false, false)
 	}
 }
 
-func TestVerifyOfAnEmptyHash(t *testing.T) {
-	wantVerify(t, newHasher(t, cheap), "", "anything", false, false)
+func TestEmptyHashDoesNotMatch(t *testing.T) {
+	wantVerify(t, newHasher(cheap), "", "anything", false, false)
 }
 
 func TestVerifyRefusesOtherFormats(t *testing.T) {
@@ -184,7 +176,7 @@ func TestVerifyRefusesOtherFormats(t *testing.T) {
 		good = "$argon2id$v=19$m=256,t=2,p=1$" + salt + "$" + key
 		old  = "CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"
 	)
-	hasher := newHasher(t, cheap)
+	hasher := newHasher(cheap)
 	wantVerify(t, hasher, good, "password", true, true)
 	for name, stored := range map[string]string{
 		"plain text":               "password",
@@ -202,8 +194,8 @@ func TestVerifyRefusesOtherFormats(t *testing.T) {
 		"no version":               strings.Replace(good, "$v=19", "", 1),
 		"no parameters":            strings.Replace(good, "$m=256,t=2,p=1", "", 1),
 		"parameter missing":        strings.Replace(good, ",p=1", "", 1),
-		"parameter of more":        strings.Replace(good, "p=1", "p=1,data=AAAA", 1),
-		"parameters in disorder":   strings.Replace(good, "m=256,t=2", "t=2,m=256", 1),
+		"additional parameter":     strings.Replace(good, "p=1", "p=1,data=AAAA", 1),
+		"parameters reordered":     strings.Replace(good, "m=256,t=2", "t=2,m=256", 1),
 		"no iterations":            strings.Replace(good, "t=2", "t=0", 1),
 		"no lanes":                 strings.Replace(good, "p=1", "p=0", 1),
 		"too many lanes":           strings.Replace(good, "p=1", "p=256", 1),
@@ -233,12 +225,12 @@ func TestVerifyRefusesOtherFormats(t *testing.T) {
 		"key of URL base64":        strings.Replace(good, key, strings.ReplaceAll(key, "/", "_"), 1),
 		"line feed after":          good + "\n",
 		"space before":             " " + good,
-		"field of more":            good + "$",
+		"additional field":         good + "$",
 		"bcrypt $2$":               "$2$05$" + old,
 		"bcrypt $2x$":              "$2x$05$" + old,
 		"bcrypt $2c$":              "$2c$05$" + old,
 		"bcrypt cut":               "$2a$05$" + old[:52],
-		"bcrypt with more":         "$2a$05$" + old + "W",
+		"bcrypt too long":          "$2a$05$" + old + "W",
 		"bcrypt, a line feed":      "$2a$05$" + old + "\n",
 		"bcrypt of cost 3":         "$2a$03$" + old,
 		"bcrypt of cost 31":        "$2a$31$" + old,
@@ -248,13 +240,16 @@ func TestVerifyRefusesOtherFormats(t *testing.T) {
 		"bcrypt's prefix":          "$2a$",
 	} {
 		t.Run(name, func(t *testing.T) {
-			match, outdated, err := hasher.Verify(t.Context(), stored, parsePassword(t, "password"))
+			match, outdated, err := hasher.Verify(t.Context(), domain.NewPasswordHash(stored), sample.Password("password"))
 			if match || outdated || err == nil {
 				t.Fatalf("Verify(%q) = %v, %v, %v; want an error", stored, match, outdated, err)
 			}
+			if _, err := domain.ParsePasswordHash(stored); err == nil {
+				t.Errorf("an import would accept %q", stored)
+			}
 			for _, part := range []string{salt, key[:10], old[:10], old[22:32], "256"} {
 				if strings.Contains(err.Error(), part) {
-					t.Errorf("the error tells what the hash is: %v", err)
+					t.Errorf("the error contains a part of the hash: %v", err)
 				}
 			}
 		})
@@ -262,11 +257,15 @@ func TestVerifyRefusesOtherFormats(t *testing.T) {
 }
 
 func BenchmarkHash(b *testing.B) {
-	hasher := newHasher(b, argon2id.DefaultParams())
+	hasher := newHasher(argon2id.DefaultParams())
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
 			hash(b, hasher, "correct horse battery staple")
 		}
 	})
+}
+
+func TestConformance(t *testing.T) {
+	conformance.PasswordHasher(t, func(*testing.T) ports.PasswordHasher { return newHasher(cheap) })
 }

@@ -2,23 +2,23 @@ package argon2id
 
 import "errors"
 
-// Params is what a hash costs.
+// Params are the cost parameters of a hash.
 type Params struct {
-	MemoryKiB   uint32 // from 8 for each lane (RFC 9106 section 3.1) to 1 GiB
-	Iterations  uint32 // passes over the memory, from 1; all of them together at most 4 GiB
-	Parallelism uint8  // lanes, from 1
+	MemoryKiB   uint32 // at least 8 per lane (RFC 9106 section 3.1), at most 1 GiB
+	Iterations  uint32 // passes over the memory, at least 1; MemoryKiB times Iterations is at most 4 GiB
+	Parallelism uint8  // lanes, at least 1
 }
 
-// The limits keep a damaged record, or a slip of the operator's, from taking all
-// of the machine. They are the cost of libsodium's "sensitive": 4 passes over
-// 1 GiB.
+// Without these limits, a damaged record or a wrong setting could take all memory or
+// processor time of the machine. They allow the cost of libsodium's "sensitive"
+// setting: 4 passes over 1 GiB.
 const (
 	maxMemoryKiB = 1 << 20
 	maxWorkKiB   = 4 << 20
 )
 
-// DefaultParams returns the first choice of OWASP's Password Storage Cheat Sheet
-// for servers short of memory: 19 MiB, 2 iterations, 1 lane.
+// DefaultParams returns 19 MiB, 2 iterations and 1 lane, a recommendation of OWASP's
+// Password Storage Cheat Sheet.
 func DefaultParams() Params {
 	return Params{MemoryKiB: 19 << 10, Iterations: 2, Parallelism: 1}
 }

@@ -9,24 +9,23 @@ import (
 	"golang.org/x/crypto/argon2"
 )
 
-// Lengths that a stored hash may have, by the PHC string format's section on
-// Argon2.
+// The permitted lengths in a stored hash (PHC string format, section on Argon2).
 const (
 	minSaltBytes, maxSaltBytes = 8, 48
 	minKeyBytes, maxKeyBytes   = 12, 64
 )
 
-// errFormat says nothing of the hash, which is a secret.
-var errFormat = errors.New("argon2id: the stored password hash is of a format that is not understood")
+// errFormat does not contain the hash, which is secret.
+var errFormat = errors.New("argon2id: the stored password hash has an unknown format")
 
-// record is an Argon2id hash with all that is needed to make it again.
+// record is an Argon2id hash with its salt and parameters.
 type record struct {
 	params Params
 	salt   []byte
 	key    []byte
 }
 
-// String returns the record as a PHC string, which has one form only.
+// String returns the record as a PHC string. Equal records have equal strings.
 func (r record) String() string {
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version,
 		r.params.MemoryKiB, r.params.Iterations, r.params.Parallelism,
@@ -44,8 +43,9 @@ func parseRecord(text string) (record, error) {
 	if err != nil {
 		return record{}, errFormat
 	}
-	// Whatever these cannot decode makes the texts differ, as does anything that
-	// Sscanf left over and every field not looked at.
+	// Errors of the parsing are ignored here. The comparison with r.String() below finds
+	// them all: text that is not base64, text after the values that Sscanf reads, and
+	// wrong values in the fields that are not parsed.
 	r.salt, _ = base64.RawStdEncoding.DecodeString(fields[4])
 	r.key, _ = base64.RawStdEncoding.DecodeString(fields[5])
 	if r.String() != text ||
@@ -54,7 +54,7 @@ func parseRecord(text string) (record, error) {
 		return record{}, errFormat
 	}
 	if err := r.params.check(); err != nil {
-		return record{}, fmt.Errorf("argon2id: the stored password hash is not usable: %w", err)
+		return record{}, fmt.Errorf("argon2id: the stored password hash has invalid parameters: %w", err)
 	}
 	return r, nil
 }

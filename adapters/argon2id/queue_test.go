@@ -11,35 +11,24 @@ import (
 	"time"
 
 	"github.com/widgetd/widgetd/domain"
+	"github.com/widgetd/widgetd/ports/conformance/sample"
 )
 
 const bcryptHash = "$2a$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"
 
-func newHasher(t testing.TB) *Hasher {
-	t.Helper()
-	hasher, err := New(Params{MemoryKiB: 64, Iterations: 1, Parallelism: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return hasher
+func newHasher() *Hasher {
+	return sample.Must(New(Params{MemoryKiB: 64, Iterations: 1, Parallelism: 1}))
 }
 
-func secret(t testing.TB) domain.Password {
-	t.Helper()
-	password, err := domain.ParsePassword("secret")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return password
-}
+func secret() domain.Password { return sample.Password("secret") }
 
-// calls has one of each way to ask for work.
+// calls returns one call of each kind that uses the queue.
 func calls(hasher *Hasher, password domain.Password, stored string) map[string]func(context.Context) error {
 	verify := func(hash string) func(context.Context) error {
 		return func(ctx context.Context) error {
-			match, outdated, err := hasher.Verify(ctx, hash, password)
+			match, outdated, err := hasher.Verify(ctx, domain.NewPasswordHash(hash), password)
 			if err != nil && (match || outdated) {
-				return errors.New("a match with an error")
+				return errors.New("Verify returned a match with an error")
 			}
 			return err
 		}
@@ -47,8 +36,8 @@ func calls(hasher *Hasher, password domain.Password, stored string) map[string]f
 	return map[string]func(context.Context) error{
 		"Hash": func(ctx context.Context) error {
 			hash, err := hasher.Hash(ctx, password)
-			if err != nil && hash != "" {
-				return errors.New("a hash with an error")
+			if err != nil && hash != (domain.PasswordHash{}) {
+				return errors.New("Hash returned a hash with an error")
 			}
 			return err
 		},
@@ -60,16 +49,16 @@ func calls(hasher *Hasher, password domain.Password, stored string) map[string]f
 
 func stored(t testing.TB, hasher *Hasher) string {
 	t.Helper()
-	hash, err := hasher.Hash(t.Context(), secret(t))
+	hash, err := hasher.Hash(t.Context(), secret())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return hash
+	return hash.Reveal()
 }
 
-func TestNoMoreAtOnceThanCores(t *testing.T) {
+func TestNoMoreHashesAtOnceThanProcessors(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hasher, cores := newHasher(t), int32(runtime.GOMAXPROCS(0))
+		hasher, processors := newHasher(), int32(runtime.GOMAXPROCS(0))
 		var working, done atomic.Int32
 		proceed := make(chan struct{})
 		hasher.derive = func(_, _ []byte, _, _ uint32, _ uint8, keyLen uint32) []byte {
@@ -78,8 +67,8 @@ func TestNoMoreAtOnceThanCores(t *testing.T) {
 			<-proceed
 			return make([]byte, keyLen)
 		}
-		all := 3*cores + 1
-		password := secret(t)
+		all := 3*processors + 1
+		password := secret()
 		for range all {
 			go func() {
 				if _, err := hasher.Hash(t.Context(), password); err != nil {
@@ -90,58 +79,58 @@ func TestNoMoreAtOnceThanCores(t *testing.T) {
 		}
 		for n := range all {
 			synctest.Wait()
-			if got, want := working.Load(), min(cores, all-n); got != want || done.Load() != n {
-				t.Errorf("%d at work and %d done, want %d and %d", got, done.Load(), want, n)
+			if got, want := working.Load(), min(processors, all-n); got != want || done.Load() != n {
+				t.Errorf("%d hashes are being computed and %d are done, want %d and %d", got, done.Load(), want, n)
 			}
 			proceed <- struct{}{}
 		}
 		synctest.Wait()
 		if done.Load() != all {
-			t.Errorf("%d done, want %d", done.Load(), all)
+			t.Errorf("%d hashes are done, want %d", done.Load(), all)
 		}
 	})
 }
 
 func TestQueueIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hasher := newHasher(t)
+		hasher := newHasher()
 		slots := cap(hasher.slots)
 		proceed := make(chan struct{})
 		hasher.derive = func(_, _ []byte, _, _ uint32, _ uint8, keyLen uint32) []byte {
 			<-proceed
 			return make([]byte, keyLen)
 		}
-		password, hash := secret(t), record{params: hasher.params, salt: make([]byte, saltBytes), key: make([]byte, keyBytes)}.String()
+		password, hash := secret(), record{params: hasher.params, salt: make([]byte, saltBytes), key: make([]byte, keyBytes)}.String()
 		results := make(chan error, 2*MaxWaiting*slots)
 		for range slots * (1 + MaxWaiting) {
-			go func() { results <- ask(hasher, password) }()
+			go func() { results <- hashError(hasher, password) }()
 		}
 		synctest.Wait()
 		wantLoad(t, hasher, Load{Working: slots, Waiting: slots * MaxWaiting})
 
 		var refused uint64
 		for name, call := range calls(hasher, password, hash) {
-			wantUnavailable(t, name, call(t.Context()), errTooMany)
+			wantUnavailable(t, name, call(t.Context()), errQueueFull)
 			refused++
 		}
 		wantLoad(t, hasher, Load{Working: slots, Waiting: slots * MaxWaiting, Refused: refused})
 
-		proceed <- struct{}{} // one is done, so there is room for one
+		proceed <- struct{}{} // finishes one hash, which leaves room for one more call
 		synctest.Wait()
-		go func() { results <- ask(hasher, password) }()
+		go func() { results <- hashError(hasher, password) }()
 		synctest.Wait()
-		wantUnavailable(t, "Hash", ask(hasher, password), errTooMany)
+		wantUnavailable(t, "Hash", hashError(hasher, password), errQueueFull)
 		close(proceed)
 		for range slots*(1+MaxWaiting) + 1 {
 			if err := <-results; err != nil {
-				t.Errorf("who was let in is told %v", err)
+				t.Errorf("a call in the queue returned %v, want nil", err)
 			}
 		}
 		wantLoad(t, hasher, Load{Refused: refused + 1})
 	})
 }
 
-func ask(hasher *Hasher, password domain.Password) error {
+func hashError(hasher *Hasher, password domain.Password) error {
 	_, err := hasher.Hash(context.Background(), password)
 	return err
 }
@@ -153,10 +142,10 @@ func wantLoad(t *testing.T, hasher *Hasher, want Load) {
 	}
 }
 
-func TestGivingUpWaiting(t *testing.T) {
+func TestCallLeavesTheQueueWhenItsContextEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hasher := newHasher(t)
-		for name, call := range calls(hasher, secret(t), stored(t, hasher)) {
+		hasher := newHasher()
+		for name, call := range calls(hasher, secret(), stored(t, hasher)) {
 			for range cap(hasher.slots) {
 				hasher.slots <- struct{}{}
 			}
@@ -166,7 +155,7 @@ func TestGivingUpWaiting(t *testing.T) {
 			go func() { results <- call(cancelled) }()
 			synctest.Wait()
 			if len(results) > 0 {
-				t.Errorf("%s did not wait", name)
+				t.Errorf("%s returned while all slots were taken", name)
 			}
 			cancel()
 			wantUnavailable(t, name, <-results, context.Canceled)
@@ -174,23 +163,23 @@ func TestGivingUpWaiting(t *testing.T) {
 			wantUnavailable(t, name, <-results, context.DeadlineExceeded)
 			stop()
 
-			// Who gave up is no longer in the way.
+			// The two calls have left the queue.
 			for range cap(hasher.slots) {
 				<-hasher.slots
 			}
 			if err := call(t.Context()); err != nil || len(hasher.slots) > 0 {
-				t.Errorf("%s afterwards: %v, %d slots taken", name, err, len(hasher.slots))
+				t.Errorf("%s with free slots returned %v, and %d slots are taken, want none", name, err, len(hasher.slots))
 			}
 		}
 	})
 }
 
-func TestContextDoneBefore(t *testing.T) {
-	hasher := newHasher(t)
+func TestEndedContextIsUnavailable(t *testing.T) {
+	hasher := newHasher()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for name, call := range calls(hasher, secret(t), stored(t, hasher)) {
-		for range 20 { // it must not be a matter of luck
+	for name, call := range calls(hasher, secret(), stored(t, hasher)) {
+		for range 20 { // select chooses at random
 			wantUnavailable(t, name, call(ctx), context.Canceled)
 		}
 	}
@@ -203,60 +192,59 @@ func wantUnavailable(t *testing.T, name string, err, cause error) {
 	}
 }
 
-func TestAPanicFreesTheSlot(t *testing.T) {
-	hasher := newHasher(t)
+func TestPanicFreesTheSlot(t *testing.T) {
+	hasher := newHasher()
 	func() {
 		defer func() { _ = recover() }()
-		_ = hasher.inTurn(t.Context(), func() { panic("in the work") })
+		_ = hasher.queue(t.Context(), func() { panic("test") })
 	}()
 	if len(hasher.slots) > 0 {
 		t.Error("the slot is still taken")
 	}
 }
 
-// TestEmptyHashTakesTheWorkOfAWrongPassword compares what Argon2id is asked to
-// do, on which alone its work depends.
-func TestEmptyHashTakesTheWorkOfAWrongPassword(t *testing.T) {
-	type work struct {
+// TestEmptyHashTakesAsLongAsAWrongPassword compares the arguments of Argon2id. The
+// duration depends on nothing else.
+func TestEmptyHashTakesAsLongAsAWrongPassword(t *testing.T) {
+	type arguments struct {
 		password, salt int
 		time, memory   uint32
 		threads        uint8
 		keyLen         uint32
 	}
-	hasher := newHasher(t)
+	hasher := newHasher()
 	hash := stored(t, hasher)
 	derive := hasher.derive
-	var asked []work
+	var got []arguments
 	hasher.derive = func(password, salt []byte, time, memory uint32, threads uint8, keyLen uint32) []byte {
-		asked = append(asked, work{len(password), len(salt), time, memory, threads, keyLen})
+		got = append(got, arguments{len(password), len(salt), time, memory, threads, keyLen})
 		return derive(password, salt, time, memory, threads, keyLen)
 	}
-	wrong, _ := domain.ParsePassword("Secret")
+	wrong := sample.Password("Secret")
 	for _, stored := range []string{hash, ""} {
-		match, outdated, err := hasher.Verify(t.Context(), stored, wrong)
+		match, outdated, err := hasher.Verify(t.Context(), domain.NewPasswordHash(stored), wrong)
 		if match || outdated || err != nil {
 			t.Fatalf("Verify(%q) = %v, %v, %v", stored, match, outdated, err)
 		}
 	}
-	if len(asked) != 2 || asked[0] != asked[1] {
-		t.Errorf("the work of a wrong password and of an empty hash: %+v", asked)
+	if len(got) != 2 || got[0] != got[1] {
+		t.Errorf("the arguments for a wrong password and for an empty hash are %+v, want two equal ones", got)
 	}
 }
 
-// TestEmptyHashNeverMatches, not even if the key were what one might compare it
-// with.
+// TestEmptyHashNeverMatches covers the keys that an empty hash could be compared with.
 func TestEmptyHashNeverMatches(t *testing.T) {
-	hasher := newHasher(t)
+	hasher := newHasher()
 	for _, key := range [][]byte{nil, make([]byte, keyBytes)} {
 		hasher.derive = func(_, _ []byte, _, _ uint32, _ uint8, _ uint32) []byte { return key }
-		if match, _, err := hasher.Verify(t.Context(), "", secret(t)); match || err != nil {
+		if match, _, err := hasher.Verify(t.Context(), domain.PasswordHash{}, secret()); match || err != nil {
 			t.Errorf("Verify = %v, %v", match, err)
 		}
 	}
 }
 
-func TestOutdatedByLength(t *testing.T) {
-	hasher := newHasher(t)
+func TestHashOfAnotherLengthIsOutdated(t *testing.T) {
+	hasher := newHasher()
 	for _, test := range []struct {
 		salt, key int
 		outdated  bool
@@ -268,21 +256,20 @@ func TestOutdatedByLength(t *testing.T) {
 		{saltBytes, maxKeyBytes, true},
 	} {
 		r := record{params: hasher.params, salt: make([]byte, test.salt)}
-		key, err := hasher.key(t.Context(), secret(t), r, uint32(test.key))
+		key, err := hasher.key(t.Context(), secret(), r, uint32(test.key))
 		if err != nil {
 			t.Fatal(err)
 		}
 		r.key = key
-		match, outdated, err := hasher.Verify(t.Context(), r.String(), secret(t))
+		match, outdated, err := hasher.Verify(t.Context(), domain.NewPasswordHash(r.String()), secret())
 		if !match || outdated != test.outdated || err != nil {
-			t.Errorf("Verify of %d and %d bytes = %v, %v, %v", test.salt, test.key, match, outdated, err)
+			t.Errorf("Verify with a salt of %d bytes and a key of %d = %v, %v, %v; want true, %v, nil", test.salt, test.key, match, outdated, err, test.outdated)
 		}
 	}
 }
 
-// FuzzVerify feeds stored hashes: none makes Verify panic, none that is refused
-// costs work, and none that is accepted asks for more of it than the limits
-// allow or is written in another form than ours.
+// FuzzVerify checks arbitrary stored hashes. A refused hash must cause no computation.
+// An accepted hash must be within the limits and in the form that record.String writes.
 func FuzzVerify(f *testing.F) {
 	f.Add("")
 	f.Add("$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4")
@@ -293,28 +280,28 @@ func FuzzVerify(f *testing.F) {
 	f.Add("$2x$05$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW")
 	f.Add("$2b$31$CCCCCCCCCCCCCCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW")
 	f.Add("$2")
-	password := secret(f)
+	password := secret()
 	f.Fuzz(func(t *testing.T, hash string) {
 		if bcryptFormat.MatchString(hash) {
-			return // its work cannot be replaced
+			return // the test cannot replace the computation of bcrypt
 		}
-		hasher, worked := newHasher(t), false
+		hasher, worked := newHasher(), false
 		hasher.derive = func(_, salt []byte, time, memory uint32, threads uint8, keyLen uint32) []byte {
 			worked = true
 			if err := (Params{MemoryKiB: memory, Iterations: time, Parallelism: threads}).check(); err != nil {
 				t.Error(err)
 			}
 			if len(salt) < minSaltBytes || len(salt) > maxSaltBytes || keyLen < minKeyBytes || keyLen > maxKeyBytes {
-				t.Errorf("a salt of %d bytes, a key of %d", len(salt), keyLen)
+				t.Errorf("Verify accepted a salt of %d bytes and a key of %d", len(salt), keyLen)
 			}
 			return bytes.Repeat([]byte{1}, int(keyLen))
 		}
-		_, _, err := hasher.Verify(t.Context(), hash, password)
+		_, _, err := hasher.Verify(t.Context(), domain.NewPasswordHash(hash), password)
 		if worked != (err == nil) {
-			t.Errorf("Verify(%q): work %v, error %v", hash, worked, err)
+			t.Errorf("Verify(%q) did work: %v, although its error is %v", hash, worked, err)
 		}
 		if r, err := parseRecord(hash); err == nil && r.String() != hash {
-			t.Errorf("%q was read as %q", hash, r)
+			t.Errorf("parseRecord(%q) = %q", hash, r)
 		}
 	})
 }
