@@ -1,19 +1,23 @@
-// Package jwtsigner implements [ports.TokenSigner] with JSON Web Tokens (RFC
-// 7519) signed by HMAC-SHA256 ("HS256", RFC 7518 section 3.2), and no other
-// algorithm.
+// Package jwtsigner implements [ports.TokenSigner] with JSON Web Tokens (RFC 7519). One
+// key of a ring signs, all of them verify: see [Key] for the algorithms. A token names
+// its key in the header kid.
 //
-// A token's text has one form: Verify refuses it when so much as a bit of it was
-// changed, those that base64 does not use included. It does not tell whether the
-// token is good at this moment, which is a rule of the domain
-// ([domain.Claims.CheckAt]).
+// Verify refuses a token if any bit of its text was changed, including the bits that
+// base64 does not use. It does not check times: [domain.Claims.CheckAt] does.
+//
+// [Folder] keeps secrets in files and rotates them, [LoadOrCreateSecret] keeps one secret in
+// a file, and [ReadKey] reads a key in PEM format.
 package jwtsigner
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
+	"unsafe"
 
 	"github.com/golang-jwt/jwt/v5"
 
@@ -21,41 +25,78 @@ import (
 	"github.com/widgetd/widgetd/ports"
 )
 
-// MinSecretBytes is the shortest secret that New accepts: as long as the hash
-// (RFC 7518 section 3.2).
-const MinSecretBytes = 32
+// cutOffClaim is the name of a private claim (RFC 7519 section 4.3): see [domain.CutOff].
+const cutOffClaim = "cut_off"
 
-// Signer signs and verifies tokens with one secret. It is safe for concurrent
-// use.
+// Config holds the keys and the names of a [Signer].
+type Config struct {
+	Signing   Key   // a secret or a private key
+	Verifying []Key // tokens of these keys are accepted too
+
+	// Issuer is the claim iss of new tokens; empty: they have none. Verify also accepts a
+	// token with another issuer or with none.
+	Issuer string
+	// Audience is the claim aud of new tokens; empty: they have none. If it is set, Verify
+	// refuses a token with another audience, and accepts a token without an audience.
+	Audience string
+}
+
+// Signer signs tokens with one key and verifies them with several. It is safe for
+// concurrent use.
 type Signer struct {
-	secret   []byte
-	parser   *jwt.Parser
-	verified verified
+	issuer, audience string
+	parser           *jwt.Parser
+	ring             atomic.Pointer[ring]
 }
 
 var _ ports.TokenSigner = (*Signer)(nil)
 
-// New returns a signer with a copy of the secret. It is an error for the secret
-// to be shorter than [MinSecretBytes].
-func New(secret []byte) (*Signer, error) {
-	if len(secret) < MinSecretBytes {
-		return nil, fmt.Errorf("jwtsigner: the secret is %d bytes long, HS256 needs %d or more", len(secret), MinSecretBytes)
-	}
-	return &Signer{
-		secret: slices.Clone(secret),
+// New returns a signer. It returns an error if config.Signing cannot sign, or if two keys
+// have the same id.
+func New(config Config) (*Signer, error) {
+	s := &Signer{
+		issuer:   config.Issuer,
+		audience: config.Audience,
 		parser: jwt.NewParser(
-			jwt.WithValidMethods([]string{jwt.SigningMethodHS256.Alg()}),
-			// Else the spare bits of a segment's last character could be anything.
+			jwt.WithValidMethods(methods()),
+			// Refuse a segment whose last character has unused bits set.
 			jwt.WithStrictDecoding(),
 			jwt.WithoutClaimsValidation(),
 		),
-		verified: newVerified(),
-	}, nil
+	}
+	if err := s.SetKeys(config.Signing, config.Verifying...); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
-// Sign implements [ports.TokenSigner]. Times are cut to whole seconds. It is an
-// error for the claims to be such as Verify would refuse: a zero ID or Subject,
-// or a time before 1970 or after the year 9999.
+// SetKeys replaces all keys. Tokens of a key that is no longer among them are refused at
+// once. It returns the errors of [New], and then the keys stay as they were.
+func (s *Signer) SetKeys(signing Key, verifying ...Key) error {
+	r, err := newRing(signing, verifying, s.ring.Load())
+	if err != nil {
+		return err
+	}
+	s.ring.Store(r)
+	return nil
+}
+
+// Keys describes the keys: first the one that signs.
+func (s *Signer) Keys() []domain.TokenKey {
+	keys := s.ring.Load().keys
+	list := make([]domain.TokenKey, len(keys))
+	for i, key := range keys {
+		list[i] = key.describeKey(i == 0)
+	}
+	return list
+}
+
+// JWKS returns the public keys as a JWK set (RFC 7517 section 5). Secrets are left out.
+func (s *Signer) JWKS() []byte { return s.ring.Load().jwks }
+
+// Sign implements [ports.TokenSigner]. Times are truncated to whole seconds. Issuer and
+// Audience are those of the [Config]. Sign returns an error for claims that Verify would
+// refuse: a zero ID or Subject, or a time before 1970 or after the year 9999.
 func (s *Signer) Sign(claims domain.Claims) (string, error) {
 	payload := jwt.MapClaims{
 		"jti":   claims.ID.String(),
@@ -67,50 +108,92 @@ func (s *Signer) Sign(claims domain.Claims) (string, error) {
 	if !claims.NotBefore.IsZero() {
 		payload["nbf"] = float64(claims.NotBefore.Unix())
 	}
-	if _, err := readClaims(payload); err != nil {
-		return "", fmt.Errorf("jwtsigner: will not sign: %w", err)
+	if (claims.CutOff != domain.UUID{}) {
+		payload[cutOffClaim] = claims.CutOff.String()
 	}
-	return jwt.NewWithClaims(jwt.SigningMethodHS256, payload).SignedString(s.secret)
+	if s.issuer != "" {
+		payload["iss"] = s.issuer
+	}
+	if s.audience != "" {
+		payload["aud"] = s.audience
+	}
+	if _, err := s.readClaims(payload); err != nil {
+		return "", fmt.Errorf("jwtsigner: cannot sign the claims: %w", err)
+	}
+	key := s.ring.Load().keys[0]
+	token := jwt.NewWithClaims(key.method, payload)
+	token.Header["kid"] = key.id
+	return token.SignedString(key.private)
 }
 
-// Verify implements [ports.TokenSigner]. Every error is [domain.TokenInvalid]
-// and wraps its cause.
+// Verify implements [ports.TokenSigner]. Every error wraps [domain.ErrTokenInvalid]
+// and the cause.
 func (s *Signer) Verify(token string) (domain.Claims, error) {
-	claims, err := s.verified.of(token, s.verify)
-	if err != nil {
-		return domain.Claims{}, fmt.Errorf("%w: %w", domain.TokenInvalid, err)
+	r := s.ring.Load()
+	sum := sha256.Sum256(unsafe.Slice(unsafe.StringData(token), len(token))) // []byte(token) would allocate
+	for _, key := range r.keys {
+		if claims, found := key.cache.get(sum); found {
+			return claims, nil
+		}
 	}
+	key, claims, err := s.verify(r, token)
+	if err != nil {
+		return domain.Claims{}, fmt.Errorf("%w: %w", domain.ErrTokenInvalid, err)
+	}
+	key.cache.add(sum, claims)
 	return claims, nil
 }
 
-func (s *Signer) verify(token string) (domain.Claims, error) {
-	// Go's base64 skips these, also when it is strict.
+// verify returns the key that has signed a token, and its claims.
+func (s *Signer) verify(r *ring, token string) (*verifier, domain.Claims, error) {
+	// Go's base64 decoder ignores these two bytes, even in strict mode.
 	if strings.ContainsAny(token, "\r\n") {
-		return domain.Claims{}, errors.New("line break in the token")
+		return nil, domain.Claims{}, errors.New("the token contains a line break")
 	}
-	// Not a struct: encoding/json would match the names of its fields in any
-	// case.
-	payload := jwt.MapClaims{}
-	if _, err := s.parser.ParseWithClaims(token, payload, s.key); err != nil {
-		return domain.Claims{}, err
+	for i := 0; ; i++ {
+		var key *verifier
+		isLast := true
+		// The payload is a map because encoding/json ignores the case of a struct's names.
+		payload := jwt.MapClaims{}
+		_, err := s.parser.ParseWithClaims(token, payload, func(token *jwt.Token) (any, error) {
+			keys := r.of(token.Header)
+			if i >= len(keys) {
+				return nil, errUnknownKey
+			}
+			key, isLast = keys[i], i == len(keys)-1
+			return key.material(token)
+		})
+		if err == nil {
+			claims, err := s.readClaims(payload)
+			return key, claims, err
+		}
+		if isLast {
+			return nil, domain.Claims{}, err
+		}
 	}
-	return readClaims(payload)
 }
 
-// key returns the secret for any token whose header makes no demands. We know
-// none of the extensions that "crit" may call for, so a token that has it is to
-// be refused (RFC 7515 section 4.1.11).
-func (s *Signer) key(token *jwt.Token) (any, error) {
+// errUnknownKey is the error for a token if no key of the ring has its kid.
+var errUnknownKey = errors.New("the token is of a key that is not in use")
+
+// material returns what package jwt verifies a token with. It returns an error if the
+// token's header has the parameter "crit", or another algorithm than the key's. The
+// parameter lists extensions. A verifier that does not support them must refuse the token
+// (RFC 7515 section 4.1.11).
+func (k Key) material(token *jwt.Token) (any, error) {
 	if _, found := token.Header["crit"]; found {
-		return nil, errors.New("crit in the header")
+		return nil, errors.New("the header has the unsupported parameter crit")
 	}
-	return s.secret, nil
+	if token.Method != k.method {
+		return nil, fmt.Errorf("the token has the algorithm %s, its key has %s", token.Method.Alg(), k.Algorithm())
+	}
+	return k.public, nil
 }
 
-// readClaims returns the claims that a payload makes, or an error that names one
-// that is missing or of the wrong type.
-func readClaims(payload jwt.MapClaims) (domain.Claims, error) {
-	r := reader{payload: payload}
+// readClaims returns the claims in a payload, or an error that names a claim that is
+// missing or has the wrong type.
+func (s *Signer) readClaims(payload jwt.MapClaims) (domain.Claims, error) {
+	r := claimsReader{payload: payload}
 	claims := domain.Claims{
 		ID:        r.uuid("jti"),
 		Subject:   r.uuid("sub"),
@@ -121,29 +204,50 @@ func readClaims(payload jwt.MapClaims) (domain.Claims, error) {
 	if _, found := payload["nbf"]; found {
 		claims.NotBefore = r.time("nbf")
 	}
+	if _, found := payload[cutOffClaim]; found {
+		claims.CutOff = r.uuid(cutOffClaim)
+	}
+	if issuer, _ := payload["iss"].(string); issuer == s.issuer {
+		claims.Issuer = s.issuer
+	}
+	if audience, found := payload["aud"]; found && s.audience != "" {
+		if !isAudience(audience, s.audience) {
+			return domain.Claims{}, errors.New("the token is for another audience")
+		}
+		claims.Audience = s.audience
+	}
 	if r.err != nil {
 		return domain.Claims{}, r.err
 	}
 	return claims, nil
 }
 
-// reader reads claims of a payload and keeps the last error. jwt's own getters
-// would take an absent date and the date 0 for the same.
-type reader struct {
+// isAudience reports whether the claim aud is the audience, or a list that has it (RFC
+// 7519 section 4.1.3).
+func isAudience(claim any, audience string) bool {
+	if list, ok := claim.([]any); ok {
+		return slices.Contains(list, any(audience))
+	}
+	return claim == audience
+}
+
+// claimsReader reads claims from a payload and keeps the last error. The getters of
+// package jwt cannot tell an absent date from the date 0.
+type claimsReader struct {
 	payload jwt.MapClaims
 	err     error
 }
 
-func (r *reader) uuid(name string) domain.UUID {
+func (r *claimsReader) uuid(name string) domain.UUID {
 	text, _ := r.payload[name].(string)
 	id, err := domain.ParseUUID(text)
-	if err != nil { // not wrapped: its kind is not ours
+	if err != nil { // not wrapped, because its kind is Invalid
 		r.err = fmt.Errorf("claim %s is not a canonical UUID", name)
 	}
 	return id
 }
 
-func (r *reader) bool(name string) bool {
+func (r *claimsReader) bool(name string) bool {
 	value, ok := r.payload[name].(bool)
 	if !ok {
 		r.err = fmt.Errorf("claim %s is not a boolean", name)
@@ -151,13 +255,12 @@ func (r *reader) bool(name string) bool {
 	return value
 }
 
-// time reads a NumericDate (RFC 7519 section 2). It may have a fraction, which
-// is cut off.
-func (r *reader) time(name string) time.Time {
-	const endOf9999 = 253402300799 // the last second that RFC 3339 can write
+// time reads a NumericDate (RFC 7519 section 2) and truncates its fraction.
+func (r *claimsReader) time(name string) time.Time {
+	const endOf9999 = 253402300799 // the last second that RFC 3339 can express
 	seconds, ok := r.payload[name].(float64)
 	if !ok || seconds < 0 || seconds > endOf9999 {
-		r.err = fmt.Errorf("claim %s is not a number of seconds from 1970 to the year 9999", name)
+		r.err = fmt.Errorf("claim %s is not a number of seconds between 1970 and the year 9999", name)
 		return time.Time{}
 	}
 	return time.Unix(int64(seconds), 0).UTC()

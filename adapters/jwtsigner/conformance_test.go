@@ -1,0 +1,36 @@
+package jwtsigner_test
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"testing"
+
+	"github.com/widgetd/widgetd/adapters/jwtsigner"
+	"github.com/widgetd/widgetd/ports"
+	"github.com/widgetd/widgetd/ports/conformance"
+	"github.com/widgetd/widgetd/ports/conformance/sample"
+)
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	t.Run("HS256", func(t *testing.T) {
+		t.Parallel()
+		conformance.TokenSigner(t, func(_ *testing.T, secret []byte) ports.TokenSigner {
+			return withKeys(sample.Must(jwtsigner.NewSecret(secret)))
+		})
+	})
+	t.Run("EdDSA", conforms[ed25519.PrivateKey])
+	t.Run("ES256", conforms[*ecdsa.PrivateKey])
+	t.Run("RS256", conforms[*rsa.PrivateKey])
+}
+
+// conforms runs the suite with private keys of one kind.
+func conforms[K interface {
+	crypto.Signer
+	ed25519.PrivateKey | *ecdsa.PrivateKey | *rsa.PrivateKey
+}](t *testing.T) {
+	t.Parallel()
+	conformance.TokenSigner(t, func(_ *testing.T, key K) ports.TokenSigner { return withKeys(newPair(key).key) })
+}
