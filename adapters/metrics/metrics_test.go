@@ -16,18 +16,18 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 
 	"github.com/widgetd/widgetd/adapters/metrics"
-	"github.com/widgetd/widgetd/adapters/metrics/metricstest"
 	"github.com/widgetd/widgetd/domain"
 )
 
-// serve serves the metrics until the test ends, and returns the URL.
+// serve starts a metrics server, which the end of the test closes, and returns its
+// URL.
 func serve(t *testing.T, m *metrics.Metrics, change ...func(*http.Server)) string {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, served := m.Server(slog.New(slog.DiscardHandler)), make(chan error, 1)
+	server, served := m.Server(ln.Addr(), slog.New(slog.DiscardHandler)), make(chan error, 1)
 	for _, f := range change {
 		f(server)
 	}
@@ -41,24 +41,25 @@ func serve(t *testing.T, m *metrics.Metrics, change ...func(*http.Server)) strin
 	return "http://" + ln.Addr().String()
 }
 
-// counter is a blacklist of that size.
-type counter struct {
+// blacklist is a blacklist with n tokens.
+type blacklist struct {
 	n   int
 	err error
 }
 
-func (c counter) Count(ctx context.Context) (int, error) {
+func (b blacklist) Count(ctx context.Context) (int, error) {
 	if _, bounded := ctx.Deadline(); !bounded {
-		return 0, errors.New("a scrape may take for ever")
+		return 0, errors.New("the context has no deadline")
 	}
-	return c.n, c.err
+	return b.n, b.err
 }
 
-func TestScrapeTellsWhatHappened(t *testing.T) {
+func TestScrapeReturnsTheCounts(t *testing.T) {
 	t.Parallel()
 	m := metrics.New()
 	m.WatchHashing(func() metrics.Hashing { return metrics.Hashing{Working: 2, Waiting: 7, Refused: 11} })
-	m.WatchBlacklist(counter{n: 5})
+	m.WatchBlacklist(blacklist{n: 5})
+	m.WatchLog(func() uint64 { return 13 })
 	url := serve(t, m)
 
 	m.RequestEnded("GET", "/api/v1/widgets/:name", 200, 250*time.Millisecond)
@@ -71,8 +72,10 @@ func TestScrapeTellsWhatHappened(t *testing.T) {
 	m.StoreCallEnded(ctx, "users", "by_email", time.Second, &domain.Error{Kind: domain.Unavailable})
 	m.StoreCallEnded(ctx, "users", "by_email", time.Second, context.DeadlineExceeded)
 	m.StoreCallEnded(ctx, "users", "by_email", time.Second, errors.New("damaged"))
+	m.UnreadableRecord("users")
+	m.UnreadableRecord("users")
 
-	got, _ := metricstest.Scrape(t, url)
+	got := scrapeSamples(t, url)
 	for sample, want := range map[string]float64{
 		`widgetd_http_request_duration_seconds{code="200",method="GET",route="/api/v1/widgets/:name"}`:     2,
 		`widgetd_http_request_duration_seconds{code="200",method="GET",route="/api/v1/widgets/:name"} sum`: 0.75,
@@ -85,31 +88,36 @@ func TestScrapeTellsWhatHappened(t *testing.T) {
 		`widgetd_store_operation_duration_seconds{operation="by_email",store="users"} sum`:                 5,
 		`widgetd_store_errors_total{kind="unavailable",operation="by_email",store="users"}`:                2,
 		`widgetd_store_errors_total{kind="fault",operation="by_email",store="users"}`:                      1,
+		`widgetd_store_unreadable_records_total{store="users"}`:                                            2,
+		`widgetd_store_unreadable_records_total{store="widgets"}`:                                          0,
 		`widgetd_hashing_working`:       2,
 		`widgetd_hashing_waiting`:       7,
 		`widgetd_hashing_refused_total`: 11,
 		`widgetd_blacklist_tokens`:      5,
+
+		`widgetd_log_dropped_lines_total`: 13,
 	} {
 		if value, found := got[sample]; !found || value != want {
 			t.Errorf("%s is %v (found: %t), want %v", sample, value, found, want)
 		}
 	}
 	if got["go_goroutines"] == 0 || got["process_start_time_seconds"] == 0 {
-		t.Error("nothing about the process")
+		t.Error("the metrics of the process are missing")
 	}
 	if !slices.ContainsFunc(slices.Collect(maps.Keys(got)), func(key string) bool { return strings.HasPrefix(key, "go_build_info{") }) {
-		t.Error("nothing about the build")
+		t.Error("the metrics of the build are missing")
 	}
 }
 
-func TestMetricsAreNamedAsPrometheusWantsThem(t *testing.T) {
+func TestMetricNamesFollowTheRulesOfPrometheus(t *testing.T) {
 	t.Parallel()
 	m := metrics.New()
 	m.WatchHashing(func() metrics.Hashing { return metrics.Hashing{} })
-	m.WatchBlacklist(counter{})
+	m.WatchBlacklist(blacklist{})
+	m.WatchLog(func() uint64 { return 0 })
 	m.RequestEnded("GET", "/", 200, 0)
 	m.StoreCallEnded(t.Context(), "users", "add", 0, errors.New("damaged"))
-	_, families := metricstest.Scrape(t, serve(t, m))
+	families := scrape(t, serve(t, m))
 	problems, err := promlint.NewWithMetricFamilies(slices.Collect(maps.Values(families))).Lint()
 	if err != nil {
 		t.Fatal(err)
@@ -119,31 +127,31 @@ func TestMetricsAreNamedAsPrometheusWantsThem(t *testing.T) {
 	}
 }
 
-func TestMethodsMakeNoSeriesOfTheirOwn(t *testing.T) {
+func TestUnknownMethodsShareOneSeries(t *testing.T) {
 	t.Parallel()
 	m := metrics.New()
 	for i := range 10_000 {
 		m.RequestEnded(fmt.Sprintf("M%d", i), "/", 405, 0)
 	}
-	got, _ := metricstest.Scrape(t, serve(t, m))
+	got := scrapeSamples(t, serve(t, m))
 	if n := got[`widgetd_http_request_duration_seconds{code="405",method="other",route="/"}`]; n != 10_000 {
-		t.Errorf("%v requests counted", n)
+		t.Errorf("%v requests were counted, want 10000", n)
 	}
 	if n := len(got); n > 200 {
-		t.Errorf("%d series", n)
+		t.Errorf("there are %d series, want at most 200", n)
 	}
 }
 
-func TestScrapeTellsTheRestWhileTheStoreIsDown(t *testing.T) {
+func TestScrapeSucceedsWhileTheStoreIsUnavailable(t *testing.T) {
 	t.Parallel()
 	m := metrics.New()
-	m.WatchBlacklist(counter{err: domain.Unavailable})
-	got, _ := metricstest.Scrape(t, serve(t, m))
+	m.WatchBlacklist(blacklist{err: domain.Unavailable})
+	got := scrapeSamples(t, serve(t, m))
 	if _, found := got["widgetd_blacklist_tokens"]; found {
-		t.Error("a size that nobody knows")
+		t.Error("the scrape has a size of the blacklist, although the store is unavailable")
 	}
 	if _, found := got[`widgetd_logins_total{outcome="refused"}`]; !found {
-		t.Error("nothing else is told")
+		t.Error("the scrape lacks the other metrics")
 	}
 }
 
@@ -161,17 +169,16 @@ func TestProfilesAreServedButNotTheCommandLine(t *testing.T) {
 		"/healthz":                        404,
 		"/api/v1/widgets":                 404,
 	} {
-		if status, body := metricstest.Get(t, url+path); status != want {
-			t.Errorf("%s: %d %s", path, status, body)
+		if status, body := get(t, url+path); status != want {
+			t.Errorf("GET %s returned %d, want %d: %s", path, status, want, body)
 		}
 	}
 }
 
-// TestProfileMayTakeLongerThanAResponse: pprof adds what it takes to the timeout.
-func TestProfileMayTakeLongerThanAResponse(t *testing.T) {
+func TestProfileMayTakeLongerThanTheWriteTimeout(t *testing.T) {
 	t.Parallel()
 	url := serve(t, metrics.New(), func(server *http.Server) { server.WriteTimeout = 1500 * time.Millisecond })
-	if status, body := metricstest.Get(t, url+"/debug/pprof/profile?seconds=2"); status != 200 || len(body) == 0 {
-		t.Errorf("%d, %d bytes", status, len(body))
+	if status, body := get(t, url+"/debug/pprof/profile?seconds=2"); status != 200 || len(body) == 0 {
+		t.Errorf("the response has status %d and %d bytes, want 200 and a profile", status, len(body))
 	}
 }

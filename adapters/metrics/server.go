@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/pprof"
 	"time"
@@ -9,10 +10,12 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// Server returns a server of /metrics and /debug/pprof/, for a listener that only
-// the operator can reach: profiles tell much about the program, and take time.
-// What goes wrong with a connection is logged.
-func (m *Metrics) Server(log *slog.Logger) *http.Server {
+// Server returns an HTTP server for /metrics and /debug/pprof/. It does not
+// authenticate clients. A profile reveals internals of the program and takes processor
+// time. So only the operator must be able to reach the listener. If addr, the address
+// of the listener, is on the loopback, the server refuses requests to the name of
+// another host. The server logs connection errors as warnings.
+func (m *Metrics) Server(addr net.Addr, log *slog.Logger) *http.Server {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{Registry: m.registry}))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
@@ -20,11 +23,15 @@ func (m *Metrics) Server(log *slog.Logger) *http.Server {
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
 	mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol)
-	// Not /debug/pprof/cmdline: a flag may hold the password of the database.
+	// /debug/pprof/cmdline is left out: a flag may contain the password of the database.
+	var handler http.Handler = mux
+	if isLoopback(addr) {
+		handler = refuseForeignHosts(mux)
+	}
 	return &http.Server{
-		Handler:        mux,
+		Handler:        handler,
 		ReadTimeout:    10 * time.Second,
-		WriteTimeout:   30 * time.Second, // pprof adds what a profile takes
+		WriteTimeout:   30 * time.Second, // pprof extends it by the duration of a profile
 		IdleTimeout:    2 * time.Minute,
 		MaxHeaderBytes: 8 << 10,
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
