@@ -3,7 +3,8 @@ package observed_test
 import (
 	"context"
 	"errors"
-	"slices"
+	"fmt"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,120 +16,121 @@ import (
 	"github.com/widgetd/widgetd/ports/fakes"
 )
 
-// nobody is an observer who does not care.
-type nobody struct{}
-
-func (nobody) StoreCallBegan(ctx context.Context, _, _ string) context.Context { return ctx }
-
-func (nobody) StoreCallEnded(context.Context, string, string, time.Duration, error) {}
-
-func TestObservedStoreKeepsItsPromises(t *testing.T) {
+func TestStore(t *testing.T) {
 	t.Parallel()
-	t.Run("users", func(t *testing.T) {
-		conformance.UserRepository(t, func(*testing.T) ports.UserRepository { return observed.Users(memory.NewUsers(), nobody{}) })
-	})
-	t.Run("widgets", func(t *testing.T) {
-		conformance.WidgetRepository(t, func(*testing.T) ports.WidgetRepository { return observed.Widgets(memory.NewWidgets(), nobody{}) })
-	})
-	t.Run("blacklist", func(t *testing.T) {
-		conformance.TokenBlacklist(t, func(*testing.T) ports.TokenBlacklist { return observed.Blacklist(memory.NewBlacklist(), nobody{}) })
+	conformance.Store(t, func(_ *testing.T, clock ports.Clock) ports.Store {
+		return observed.Store(memory.NewWithClock(clock), &recorder{})
 	})
 }
 
-// witness is an observer who remembers the calls, and marks their contexts.
-type witness struct {
-	calls    []string
-	failures []error
+// recorder is a [observed.StoreObserver] that remembers the ended operations.
+type recorder struct {
+	context func(context.Context) context.Context // changes the context of an operation; may be nil
+
+	mu       sync.Mutex
+	failures map[string][]error // by the name of the operation, for example "users.add"
 }
 
-type mark struct{}
+type operationKey struct{}
 
-func (w *witness) StoreCallBegan(ctx context.Context, store, operation string) context.Context {
-	return context.WithValue(ctx, mark{}, store+"."+operation)
-}
-
-func (w *witness) StoreCallEnded(ctx context.Context, store, operation string, took time.Duration, failure error) {
-	if ctx.Value(mark{}) != store+"."+operation || took < 0 {
-		panic("not the call that began")
+func (r *recorder) StoreCallBegan(ctx context.Context, store, operation string) context.Context {
+	if r.context != nil {
+		ctx = r.context(ctx)
 	}
-	w.calls = append(w.calls, store+"."+operation)
-	w.failures = append(w.failures, failure)
+	return context.WithValue(ctx, operationKey{}, store+"."+operation)
 }
 
-func TestObserverIsToldOfEveryCallByItsName(t *testing.T) {
+func (r *recorder) StoreCallEnded(ctx context.Context, store, operation string, took time.Duration, failure error) {
+	name := store + "." + operation
+	if ctx.Value(operationKey{}) != name || took < 0 {
+		panic(fmt.Sprintf("%s ended after %v with the context of %v", name, took, ctx.Value(operationKey{})))
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.failures == nil {
+		r.failures = map[string][]error{}
+	}
+	r.failures[name] = append(r.failures[name], failure)
+}
+
+func TestEveryOperationIsReportedByItsName(t *testing.T) {
 	t.Parallel()
-	var passed []any // what the stores found in their contexts
-	met := func(ctx context.Context) { passed = append(passed, ctx.Value(mark{})) }
-	w := &witness{}
-	users := observed.Users(&fakes.UserRepositoryMock{
-		AddFunc: func(ctx context.Context, _ domain.User) error { met(ctx); return nil },
-		ByPublicIDFunc: func(ctx context.Context, _ domain.UUID) (domain.User, error) {
-			met(ctx)
-			return domain.User{}, nil
-		},
-		ByEmailFunc: func(ctx context.Context, _ domain.Email) (domain.User, error) { met(ctx); return domain.User{}, nil },
-		SetCredentialsFunc: func(ctx context.Context, _ domain.User, _ string) error {
-			met(ctx)
-			return nil
-		},
-		HasAdminFunc: func(ctx context.Context) (bool, error) { met(ctx); return true, nil },
-	}, w)
-	widgets := observed.Widgets(&fakes.WidgetRepositoryMock{
-		AddFunc: func(ctx context.Context, _ domain.Widget) error { met(ctx); return nil },
-		ByNameFunc: func(ctx context.Context, _ domain.WidgetName) (domain.Widget, error) {
-			met(ctx)
-			return domain.Widget{}, nil
-		},
-		ListFunc: func(ctx context.Context, _ domain.PageRequest) (domain.Page, error) {
-			met(ctx)
-			return domain.Page{}, nil
-		},
-		UpdateFunc: func(ctx context.Context, _ domain.WidgetName, _ domain.InfoURL, _ domain.Deadline) error {
-			met(ctx)
-			return nil
-		},
-		DeleteFunc: func(ctx context.Context, _ domain.WidgetName) error { met(ctx); return nil },
-	}, w)
-	blacklist := observed.Blacklist(&fakes.TokenBlacklistMock{
-		AddFunc:      func(ctx context.Context, _ domain.BlacklistedToken) error { met(ctx); return nil },
-		ContainsFunc: func(ctx context.Context, _ domain.BlacklistedToken) (bool, error) { met(ctx); return true, nil },
-		PurgeFunc:    func(ctx context.Context, _ time.Time) (int, error) { met(ctx); return 1, nil },
-	}, w)
-
-	ctx := t.Context()
-	_ = users.Add(ctx, domain.User{})
-	_, _ = users.ByPublicID(ctx, domain.UUID{})
-	_, _ = users.ByEmail(ctx, domain.Email{})
-	_ = users.SetCredentials(ctx, domain.User{}, "")
-	_, _ = users.HasAdmin(ctx)
-	_ = widgets.Add(ctx, domain.Widget{})
-	_, _ = widgets.ByName(ctx, domain.WidgetName{})
-	_, _ = widgets.List(ctx, domain.PageRequest{})
-	_ = widgets.Update(ctx, domain.WidgetName{}, domain.InfoURL{}, domain.Deadline{})
-	_ = widgets.Delete(ctx, domain.WidgetName{})
-	_ = blacklist.Add(ctx, domain.BlacklistedToken{})
-	_, _ = blacklist.Contains(ctx, domain.BlacklistedToken{})
-	_, _ = blacklist.Purge(ctx, time.Time{})
-
-	want := []string{
-		"users.add", "users.by_public_id", "users.by_email", "users.set_credentials", "users.has_admin",
-		"widgets.add", "widgets.by_name", "widgets.list", "widgets.update", "widgets.delete",
-		"blacklist.add", "blacklist.contains", "blacklist.purge",
+	want := map[string]string{
+		"Ping":                     "store.ping",
+		"Users.Add":                "users.add",
+		"Users.ByPublicID":         "users.by_public_id",
+		"Users.ByEmail":            "users.by_email",
+		"Users.List":               "users.list",
+		"Users.Update":             "users.update",
+		"Users.Delete":             "users.delete",
+		"Users.HasAdmin":           "users.has_admin",
+		"Widgets.Add":              "widgets.add",
+		"Widgets.ByName":           "widgets.by_name",
+		"Widgets.List":             "widgets.list",
+		"Widgets.Update":           "widgets.update",
+		"Widgets.Delete":           "widgets.delete",
+		"Blacklist.Add":            "blacklist.add",
+		"Blacklist.EndTokens":      "blacklist.end_tokens",
+		"Blacklist.CutOff":         "blacklist.cut_off",
+		"Blacklist.Check":          "blacklist.check",
+		"Blacklist.Purge":          "blacklist.purge",
+		"Users.AddAll":             "users.add_all",
+		"Users.Slice":              "users.slice",
+		"Users.Departed":           "users.departed",
+		"Users.Settle":             "users.settle",
+		"Widgets.AddAll":           "widgets.add_all",
+		"Widgets.Slice":            "widgets.slice",
+		"Widgets.RemoveOwnerEmail": "widgets.remove_owner_email",
+		"Blacklist.Tokens":         "blacklist.tokens",
+		"Blacklist.CutOffs":        "blacklist.cut_offs",
+		"Blacklist.Count":          "blacklist.count",
 	}
-	if !slices.Equal(w.calls, want) {
-		t.Errorf("the observer was told of %q", w.calls)
+	r := &recorder{}
+	for method := range conformance.EveryMethod(t.Context(), observed.Store(memory.New(), r)) {
+		if reports := r.failures[want[method]]; len(reports) != 1 {
+			t.Errorf("%s was reported %d times as %q, want once", method, len(reports), want[method])
+		}
 	}
-	for i, call := range want {
-		if i >= len(passed) || passed[i] != call {
-			t.Errorf("the stores were called with %q", passed)
-			break
+	if len(r.failures) != len(want) {
+		t.Errorf("the reported operations are %v, want %v", r.failures, want)
+	}
+}
+
+func TestOperationsRunWithTheContextOfTheObserver(t *testing.T) {
+	t.Parallel()
+	r := &recorder{context: func(ctx context.Context) context.Context {
+		ctx, cancel := context.WithCancel(ctx)
+		cancel()
+		return ctx
+	}}
+	for method, err := range conformance.EveryMethod(t.Context(), observed.Store(memory.New(), r)) {
+		if domain.KindOf(err) != domain.Unavailable {
+			t.Errorf("%s with an ended context returned %v, want Unavailable", method, err)
 		}
 	}
 }
 
-func TestAnswerIsNoFailure(t *testing.T) {
+func TestCloseAndSharedAreNotReported(t *testing.T) {
 	t.Parallel()
-	fault := errors.New("out of order")
+	wantErr := errors.New("close failed")
+	r := &recorder{}
+	s := observed.Store(&fakes.StoreMock{
+		CloseFunc:  func() error { return wantErr },
+		SharedFunc: func() bool { return true },
+	}, r)
+	if err := s.Close(); err != wantErr { //nolint:errorlint // the same error, not wrapped
+		t.Errorf("Close returned %v, want %v", err, wantErr)
+	}
+	if !s.Shared() {
+		t.Error("Shared returned false, want true")
+	}
+	if len(r.failures) > 0 {
+		t.Errorf("the reported operations are %v, want none", r.failures)
+	}
+}
+
+func TestRefusalsAreNoFailures(t *testing.T) {
+	t.Parallel()
 	for _, test := range []struct {
 		err     error
 		failure bool
@@ -137,18 +139,23 @@ func TestAnswerIsNoFailure(t *testing.T) {
 		{domain.NotFound, false},
 		{domain.WidgetNotFound("x"), false},
 		{&domain.Error{Kind: domain.AlreadyExists}, false},
+		{domain.ChangedMeanwhile, false},
+		{&domain.Error{Kind: domain.ChangedMeanwhile}, false},
+		{domain.ErrLastAdministrator, false},
 		{&domain.Error{Kind: domain.Unavailable}, true},
-		{fault, true},
+		{&domain.Error{Kind: domain.Unavailable, Err: domain.NotFound}, true},
+		{&domain.Error{Kind: domain.Unavailable, Err: domain.ChangedMeanwhile}, true},
+		{errors.New("damaged"), true},
 	} {
-		w := &witness{}
-		users := observed.Users(&fakes.UserRepositoryMock{
-			AddFunc: func(context.Context, domain.User) error { return test.err },
-		}, w)
-		if err := users.Add(t.Context(), domain.User{}); err != test.err { //nolint:errorlint // that very error
-			t.Errorf("%v became %v", test.err, err)
+		r := &recorder{}
+		s := observed.Store(&fakes.StoreMock{
+			PingFunc: func(context.Context) error { return test.err },
+		}, r)
+		if err := s.Ping(t.Context()); err != test.err { //nolint:errorlint // the same error, not wrapped
+			t.Errorf("the error %v was returned as %v", test.err, err)
 		}
-		if got := w.failures[0]; (got != nil) != test.failure {
-			t.Errorf("of %v the observer was told %v", test.err, got)
+		if failure := r.failures["store.ping"][0]; (failure != nil) != test.failure {
+			t.Errorf("the error %v was reported as the failure %v", test.err, failure)
 		}
 	}
 }

@@ -11,9 +11,9 @@ import (
 	"go.opentelemetry.io/otel"
 )
 
-// reporter logs what OpenTelemetry says went wrong, as warnings, for the server
-// goes on. It leaves out what may hold a password: the details, some of which
-// quote a variable, and URLs.
+// reporter logs the errors of OpenTelemetry as warnings, because the server works
+// without traces. It leaves out details and URLs: both may contain a password from an
+// environment variable.
 type reporter struct{ log *slog.Logger }
 
 var (
@@ -34,7 +34,8 @@ func (r reporter) Error(err error, message string, _ ...any) {
 // Init implements [logr.LogSink].
 func (reporter) Init(logr.RuntimeInfo) {}
 
-// Enabled implements [logr.LogSink]: only errors are of interest.
+// Enabled implements [logr.LogSink]. It returns false, so that only errors are
+// logged.
 func (reporter) Enabled(int) bool { return false }
 
 // Info implements [logr.LogSink].
@@ -46,10 +47,10 @@ func (r reporter) WithValues(...any) logr.LogSink { return r }
 // WithName implements [logr.LogSink].
 func (r reporter) WithName(string) logr.LogSink { return r }
 
+// withoutURL returns the cause of a [url.Error], or err itself for another error.
 func withoutURL(err error) error {
-	var about *url.Error
-	if errors.As(err, &about) {
-		return about.Err
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
 	}
 	return err
 }

@@ -1,5 +1,5 @@
-// Package tracing sends an OpenTelemetry trace of each request where the standard
-// variables (OTEL_…) ask for it:
+// Package tracing sends an OpenTelemetry trace of each request. It is configured by
+// the environment variables that OpenTelemetry defines:
 // https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 package tracing
 
@@ -27,18 +27,18 @@ import (
 
 const scope = "github.com/widgetd/widgetd"
 
-// Tracing makes traces and sends them. Make it with [New].
+// Tracing creates spans and sends them. Make one with [New].
 type Tracing struct {
-	// Tracer begins spans.
+	// Tracer starts spans.
 	Tracer trace.Tracer
-	// Propagator reads from the headers of a request which trace it is part of.
+	// Propagator reads the trace context from the headers of a request.
 	Propagator propagation.TextMapPropagator
 
 	provider *sdk.TracerProvider
 }
 
-// Wanted reports whether the variables ask for traces: they name an exporter or an
-// OTLP endpoint, and do not turn all of it off.
+// Wanted reports whether the environment variables enable tracing: they name an
+// exporter or an OTLP endpoint, and do not disable the SDK.
 func Wanted() bool {
 	exporter := os.Getenv("OTEL_TRACES_EXPORTER")
 	if exporter == "none" || strings.EqualFold(os.Getenv("OTEL_SDK_DISABLED"), "true") {
@@ -47,19 +47,22 @@ func Wanted() bool {
 	return exporter != "" || os.Getenv("OTEL_EXPORTER_OTLP_ENDPOINT") != "" || os.Getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") != ""
 }
 
-// New starts to send traces as the variables say, version being the program's. A
-// value that is of no use is logged and set aside, as the standard has it; with no
-// exporter of that name there is nowhere to send to, which is an error. The log
-// gets all that OpenTelemetry says went wrong in this process. The caller closes
-// what New returns.
+// New starts tracing as the environment variables configure it. The spans carry the
+// version of the program. The caller must call Close.
+//
+// New returns an error for an unknown exporter. Any other invalid variable is logged
+// and ignored, as the specification requires. From then on, log receives the errors
+// of OpenTelemetry in this process as warnings.
 func New(ctx context.Context, version string, log *slog.Logger) (*Tracing, error) {
 	otel.SetLogger(logr.New(reporter{log}))
 	otel.SetErrorHandler(reporter{log})
 
-	about, _ := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithHost(),
+	// A later option overrides an earlier one. The error concerns the environment
+	// variables. NewTracerProvider reads them too and reports the same error.
+	service, _ := resource.New(ctx, resource.WithTelemetrySDK(), resource.WithHost(),
 		resource.WithAttributes(semconv.ServiceName("widgetd"), semconv.ServiceVersion(version)),
-		resource.WithFromEnv()) // the last has the last word; the provider reports what is wrong with it
-	options := []sdk.TracerProviderOption{sdk.WithResource(about)}
+		resource.WithFromEnv())
+	options := []sdk.TracerProviderOption{sdk.WithResource(service)}
 	for name := range strings.SplitSeq(os.Getenv("OTEL_TRACES_EXPORTER"), ",") {
 		exporter, err := newExporter(ctx, strings.TrimSpace(name))
 		if err != nil {
@@ -67,11 +70,11 @@ func New(ctx context.Context, version string, log *slog.Logger) (*Tracing, error
 		}
 		options = append(options, sdk.WithBatcher(exporter))
 	}
-	provider := sdk.NewTracerProvider(options...) // reads the sampler and the limits from the variables
+	provider := sdk.NewTracerProvider(options...) // reads the sampler and the limits from the environment
 	return &Tracing{provider.Tracer(scope), autoprop.NewTextMapPropagator(), provider}, nil
 }
 
-// newExporter returns the exporter of that name.
+// newExporter returns the exporter with a name from OTEL_TRACES_EXPORTER.
 func newExporter(ctx context.Context, name string) (sdk.SpanExporter, error) {
 	switch name {
 	case "", "otlp":
@@ -82,7 +85,7 @@ func newExporter(ctx context.Context, name string) (sdk.SpanExporter, error) {
 	case "console":
 		return stdouttrace.New()
 	}
-	return nil, fmt.Errorf("OTEL_TRACES_EXPORTER: there is no exporter %q here: otlp, console or none", name)
+	return nil, fmt.Errorf("OTEL_TRACES_EXPORTER: unknown exporter %q: use otlp, console or none", name)
 }
 
 func otlpProtocol() string {
@@ -92,11 +95,12 @@ func otlpProtocol() string {
 	return os.Getenv("OTEL_EXPORTER_OTLP_PROTOCOL")
 }
 
-// Close sends what has not been sent yet, as far as it can until ctx ends, and
-// stops.
+// Close sends the remaining spans and stops tracing. When ctx ends first, Close
+// drops the spans that are left and returns the context's error.
 func (t *Tracing) Close(ctx context.Context) error { return t.provider.Shutdown(ctx) }
 
-// StoreCallBegan begins a span for a call of a store, where it is for a request.
+// StoreCallBegan starts a span for an operation of a store, if ctx belongs to a
+// traced request.
 func (t *Tracing) StoreCallBegan(ctx context.Context, store, operation string) context.Context {
 	if trace.SpanContextFromContext(ctx).IsValid() {
 		ctx, _ = t.Tracer.Start(ctx, store+"."+operation)
@@ -104,7 +108,7 @@ func (t *Tracing) StoreCallBegan(ctx context.Context, store, operation string) c
 	return ctx
 }
 
-// StoreCallEnded ends that span.
+// StoreCallEnded ends the span that StoreCallBegan started.
 func (t *Tracing) StoreCallEnded(ctx context.Context, _, _ string, _ time.Duration, failure error) {
 	span := trace.SpanFromContext(ctx)
 	if failure != nil {

@@ -20,28 +20,13 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/widgetd/widgetd/adapters/tracing"
-	"github.com/widgetd/widgetd/adapters/tracing/tracingtest"
 )
 
-// None of these tests is parallel: the variables are the process's.
+// These tests are not parallel, because they change environment variables of the
+// process.
 
-// received returns what was received, by the names of spans, and the attributes of
-// the resource they are all of.
-func received(r *tracingtest.Receiver) (spans map[string]*otlp.Span, resource map[string]string) {
-	spans, resource = map[string]*otlp.Span{}, map[string]string{}
-	for _, from := range r.Received() {
-		for _, attribute := range from.Resource.Attributes {
-			resource[attribute.Key] = attribute.Value.GetStringValue()
-		}
-	}
-	for _, span := range r.Spans() {
-		spans[span.Name] = span
-	}
-	return spans, resource
-}
-
-// setenv sets the variables of OpenTelemetry to these, each as in "NAME=value",
-// and no other.
+// setenv sets the given variables, each written as "NAME=value", and clears all
+// other variables of OpenTelemetry.
 func setenv(t *testing.T, variables ...string) {
 	t.Helper()
 	for _, variable := range os.Environ() {
@@ -55,7 +40,8 @@ func setenv(t *testing.T, variables ...string) {
 	}
 }
 
-// newTracing returns tracing by the variables, which the test closes, and its log.
+// newTracing returns tracing that is configured by the variables, and its log. The
+// test closes it with [finish].
 func newTracing(t *testing.T) (*tracing.Tracing, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer
@@ -75,7 +61,7 @@ func finish(t *testing.T, traces *tracing.Tracing) {
 	}
 }
 
-func TestTracesAreWantedWhereTheVariablesSaySo(t *testing.T) {
+func TestWantedFollowsTheVariables(t *testing.T) {
 	for _, test := range []struct {
 		variables string
 		want      bool
@@ -94,18 +80,18 @@ func TestTracesAreWantedWhereTheVariablesSaySo(t *testing.T) {
 		t.Run(test.variables, func(t *testing.T) {
 			setenv(t, strings.Fields(test.variables)...)
 			if got := tracing.Wanted(); got != test.want {
-				t.Errorf("got %t", got)
+				t.Errorf("Wanted() = %t, want %t", got, test.want)
 			}
 		})
 	}
 }
 
 func TestSpansAreSentByHTTPAndGRPC(t *testing.T) {
-	overHTTP := func(r *tracingtest.Receiver) (string, func()) {
+	overHTTP := func(r *receiver) (string, func()) {
 		server := httptest.NewServer(r)
 		return server.URL, server.Close
 	}
-	overGRPC := func(r *tracingtest.Receiver) (string, func()) {
+	overGRPC := func(r *receiver) (string, func()) {
 		ln, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
 			t.Fatal(err)
@@ -122,17 +108,17 @@ func TestSpansAreSentByHTTPAndGRPC(t *testing.T) {
 		}
 	}
 	for name, test := range map[string]struct {
-		serve    func(*tracingtest.Receiver) (url string, stop func())
+		serve    func(*receiver) (url string, stop func())
 		variable []string
 	}{
 		"default": {overHTTP, nil},
 		"http":    {overHTTP, []string{"OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf", "OTEL_EXPORTER_OTLP_COMPRESSION=gzip"}},
 		"grpc":    {overGRPC, []string{"OTEL_EXPORTER_OTLP_PROTOCOL=grpc"}},
-		"this one's protocol": {overGRPC, []string{"OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
+		"protocol of traces": {overGRPC, []string{"OTEL_EXPORTER_OTLP_PROTOCOL=http/protobuf",
 			"OTEL_EXPORTER_OTLP_TRACES_PROTOCOL=grpc"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := &tracingtest.Receiver{}
+			r := &receiver{}
 			url, stop := test.serve(r)
 			defer stop()
 			setenv(t, append(test.variable, "OTEL_EXPORTER_OTLP_ENDPOINT="+url, "OTEL_RESOURCE_ATTRIBUTES=region=here")...)
@@ -142,37 +128,37 @@ func TestSpansAreSentByHTTPAndGRPC(t *testing.T) {
 			traces.StoreCallEnded(traces.StoreCallBegan(ctx, "users", "by_email"), "users", "by_email", 0, errors.New("damaged"))
 			traces.StoreCallEnded(traces.StoreCallBegan(t.Context(), "blacklist", "purge"), "blacklist", "purge", 0, nil)
 			if !span.IsRecording() {
-				t.Error("the end of a store's call ended the request")
+				t.Error("StoreCallEnded ended the span of the request")
 			}
 			span.End()
 			finish(t, traces)
 
-			spans, resource := received(r)
+			spans, resource := r.spans()
 			if len(spans) != 3 {
-				t.Fatalf("received %v, the log is %s", spans, log)
+				t.Fatalf("the received spans are %v, want 3; the log is %s", spans, log)
 			}
 			root, good, bad := spans["request"], spans["users.add"], spans["users.by_email"]
 			if !bytes.Equal(good.ParentSpanId, root.SpanId) || !bytes.Equal(bad.ParentSpanId, root.SpanId) || len(root.ParentSpanId) > 0 {
-				t.Errorf("not the request's own: %v", spans)
+				t.Errorf("the spans of the store are not children of the request's span: %v", spans)
 			}
 			if good.Status.GetCode() == otlp.Status_STATUS_CODE_ERROR || bad.Status.GetCode() != otlp.Status_STATUS_CODE_ERROR ||
 				len(bad.Events) != 1 || bad.Events[0].Name != "exception" {
-				t.Errorf("what failed is not to be seen: %v", spans)
+				t.Errorf("only users.by_email must have the error status and an exception: %v", spans)
 			}
 			for key, want := range map[string]string{"service.name": "widgetd", "service.version": "v1.2.3", "region": "here"} {
 				if resource[key] != want {
-					t.Errorf("%s is %q", key, resource[key])
+					t.Errorf("the resource attribute %s is %q, want %q", key, resource[key], want)
 				}
 			}
 			if log.Len() > 0 {
-				t.Errorf("the log is %s", log)
+				t.Errorf("the log is %s, want an empty log", log)
 			}
 		})
 	}
 }
 
-func TestVariablesNameTheServiceAndTheSampler(t *testing.T) {
-	r := &tracingtest.Receiver{}
+func TestVariablesSetTheServiceNameAndTheSampler(t *testing.T) {
+	r := &receiver{}
 	server := httptest.NewServer(r)
 	defer server.Close()
 	setenv(t, "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT="+server.URL+"/v1/traces", "OTEL_SERVICE_NAME=shop",
@@ -185,13 +171,13 @@ func TestVariablesNameTheServiceAndTheSampler(t *testing.T) {
 	_, span = traces.Tracer.Start(caller, "called")
 	span.End()
 	finish(t, traces)
-	spans, resource := received(r)
+	spans, resource := r.spans()
 	if len(spans) != 1 || spans["called"] == nil || resource["service.name"] != "shop" {
-		t.Errorf("received %v of %v", spans, resource)
+		t.Errorf("the received spans are %v of %v, want only \"called\" of the service shop", spans, resource)
 	}
 }
 
-func TestPropagatorIsTheVariables(t *testing.T) {
+func TestVariablesSetThePropagator(t *testing.T) {
 	setenv(t, "OTEL_TRACES_EXPORTER=otlp", "OTEL_PROPAGATORS=b3")
 	traces, _ := newTracing(t)
 	defer finish(t, traces)
@@ -204,12 +190,12 @@ func TestPropagatorIsTheVariables(t *testing.T) {
 			"traceparent": "00-0123456789abcdef0123456789abcdef-0123456789abcdef-01",
 		}[header]})
 		if got := trace.SpanContextFromContext(ctx).IsValid(); got != want {
-			t.Errorf("%s is read: %t", header, got)
+			t.Errorf("the propagator reads the header %s: %t, want %t", header, got, want)
 		}
 	}
 }
 
-func TestUselessValueIsALineInTheLogWithoutSecrets(t *testing.T) {
+func TestInvalidVariableIsLoggedOnceWithoutSecrets(t *testing.T) {
 	for _, variable := range []string{
 		"OTEL_TRACES_SAMPLER=perhaps",
 		"OTEL_PROPAGATORS=pigeon",
@@ -224,35 +210,35 @@ func TestUselessValueIsALineInTheLogWithoutSecrets(t *testing.T) {
 			finish(t, traces)
 			if got := log.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "level=WARN msg=tracing error=") ||
 				strings.Contains(got, "s3cr3t") {
-				t.Errorf("the log is\n%s", got)
+				t.Errorf("the log is\n%s\nwant one warning without the secret", got)
 			}
 		})
 	}
 }
 
-func TestUnknownExporterIsRefusedByName(t *testing.T) {
+func TestNewReturnsAnErrorForAnUnknownExporter(t *testing.T) {
 	setenv(t, "OTEL_TRACES_EXPORTER=zipkin")
 	_, err := tracing.New(t.Context(), "", slog.New(slog.DiscardHandler))
 	if err == nil || !strings.Contains(err.Error(), "OTEL_TRACES_EXPORTER") || !strings.Contains(err.Error(), "zipkin") {
-		t.Errorf("got %v", err)
+		t.Errorf("New returned %v, want an error that names the variable and zipkin", err)
 	}
 }
 
-func TestCloseWaitsNoLongerThanItMay(t *testing.T) {
-	asked, answer := make(chan struct{}), make(chan struct{})
+func TestCloseReturnsWhenItsContextEnds(t *testing.T) {
+	requested, respond := make(chan struct{}), make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
-		close(asked)
-		<-answer
+		close(requested)
+		<-respond
 	}))
 	defer server.Close()
-	defer close(answer)
+	defer close(respond)
 	setenv(t, "OTEL_EXPORTER_OTLP_ENDPOINT="+server.URL)
 	traces, _ := newTracing(t)
 	_, span := traces.Tracer.Start(t.Context(), "request")
 	span.End()
 	ctx, cancel := context.WithCancel(t.Context())
-	go func() { <-asked; cancel() }()
+	go func() { <-requested; cancel() }()
 	if err := traces.Close(ctx); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
+		t.Errorf("Close returned %v, want context.Canceled", err)
 	}
 }

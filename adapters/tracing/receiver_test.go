@@ -1,5 +1,4 @@
-// Package tracingtest receives traces, for tests.
-package tracingtest
+package tracing_test
 
 import (
 	"compress/gzip"
@@ -7,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"slices"
 	"sync"
 
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
@@ -15,20 +13,19 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// Receiver receives spans by OTLP/HTTP, as an [http.Handler], and by OTLP/gRPC.
-// Its zero value is ready for use.
-type Receiver struct {
+// receiver receives spans by OTLP/HTTP, as an [http.Handler], and by OTLP/gRPC.
+type receiver struct {
 	collector.UnimplementedTraceServiceServer
 	mu       sync.Mutex
 	received []*otlp.ResourceSpans
 }
 
 // ServeHTTP implements [http.Handler].
-func (r *Receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	var request collector.ExportTraceServiceRequest
 	text, err := content(req)
 	if err = errors.Join(err, proto.Unmarshal(text, &request)); err != nil || req.URL.Path != "/v1/traces" {
-		http.Error(w, "no traces", http.StatusBadRequest)
+		http.Error(w, "the request has no traces", http.StatusBadRequest)
 		return
 	}
 	_, _ = r.Export(req.Context(), &request)
@@ -47,27 +44,28 @@ func content(req *http.Request) ([]byte, error) {
 }
 
 // Export implements [collector.TraceServiceServer].
-func (r *Receiver) Export(_ context.Context, request *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
+func (r *receiver) Export(_ context.Context, request *collector.ExportTraceServiceRequest) (*collector.ExportTraceServiceResponse, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.received = append(r.received, request.ResourceSpans...)
 	return &collector.ExportTraceServiceResponse{}, nil
 }
 
-// Received returns the spans that came in, in that order, each with the resource
-// and the scope that it is of.
-func (r *Receiver) Received() []*otlp.ResourceSpans {
+// spans returns the received spans by name, and the string attributes of the
+// resource that sent them.
+func (r *receiver) spans() (spans map[string]*otlp.Span, resource map[string]string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return slices.Clone(r.received)
-}
-
-// Spans returns the spans that came in, in that order.
-func (r *Receiver) Spans() (spans []*otlp.Span) {
-	for _, from := range r.Received() {
+	spans, resource = map[string]*otlp.Span{}, map[string]string{}
+	for _, from := range r.received {
+		for _, attribute := range from.Resource.Attributes {
+			resource[attribute.Key] = attribute.Value.GetStringValue()
+		}
 		for _, scope := range from.ScopeSpans {
-			spans = append(spans, scope.Spans...)
+			for _, span := range scope.Spans {
+				spans[span.Name] = span
+			}
 		}
 	}
-	return spans
+	return spans, resource
 }
