@@ -8,20 +8,20 @@ import (
 	"github.com/widgetd/widgetd/domain"
 )
 
-// writes are the requests that take a body, with the fields each needs.
+// writes are the requests with a body, and the fields that they need.
 var writes = map[string]struct {
 	request request
 	fields  fields
 	status  int
-	missing string // the answer to no fields
+	missing string // the response to a body without fields
 }{
 	"register":      {register, credentials, 201, invalid("email", missing, "password", missing)},
 	"log in":        {logIn, credentials, 200, invalid("email", missing, "password", missing)},
-	"create widget": {createWidget, widgetFields, 201, invalid("deadline", missing, "info_url", missing, "name", missing)},
-	"put widget":    {putWidget, widgetFields, 200, invalid("deadline", missing, "info_url", missing)},
+	"create widget": {createWidget, sprocket, 201, invalid("deadline", missing, "info_url", missing, "name", missing)},
+	"put widget":    {putWidget, sprocket, 200, invalid("deadline", missing, "info_url", missing)},
 }
 
-func TestEveryBodyMayBeFormMultipartOrJSON(t *testing.T) {
+func TestBodiesMayBeFormMultipartOrJSON(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	for name, write := range writes {
@@ -49,12 +49,12 @@ func TestEveryBodyMayBeFormMultipartOrJSON(t *testing.T) {
 	t.Cleanup(func() {
 		for _, call := range append(s.auth.RegisterCalls(), s.auth.LogInCalls()...) {
 			if call.Email != user.Email || call.Password.Reveal() != password {
-				t.Errorf("the port received %q and %q", call.Email, call.Password.Reveal())
+				t.Errorf("the port got %q and %q", call.Email, call.Password.Reveal())
 			}
 		}
 		for _, call := range append(s.widgets.CreateCalls(), s.widgets.PutCalls()...) {
-			if call.InfoURL.String() != "https://example.com/s?a=1&b=2#c" || call.Deadline.Time() != domain.EndOfDay(2027, 5, 13) || call.Claims != adminClaims {
-				t.Errorf("the port received %+v", call)
+			if call.Fields != sprocketFields || call.Claims != adminClaims {
+				t.Errorf("the port got %+v", call)
 			}
 		}
 	})
@@ -86,7 +86,7 @@ func TestBodiesOfOtherTypesAreUnsupported(t *testing.T) {
 	}
 }
 
-func TestNoBodyIsABodyWithoutFields(t *testing.T) {
+func TestMissingBodyHasNoFields(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	for name, write := range writes {
@@ -106,7 +106,7 @@ func TestNoBodyIsABodyWithoutFields(t *testing.T) {
 	}
 }
 
-func TestUnreadableBodiesAreInvalid(t *testing.T) {
+func TestMalformedBodiesAreInvalid(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	const (
@@ -123,7 +123,7 @@ func TestUnreadableBodiesAreInvalid(t *testing.T) {
 		"JSON: blank":               {"application/json", " \n", json},
 		"JSON: cut short":           {"application/json", `{"email":"a@example.com"`, json},
 		"JSON: single quotes":       {"application/json", `{'email':'a'}`, json},
-		"JSON: form in its place":   {"application/json", `email=a%40example.com`, json},
+		"JSON: a form instead":      {"application/json", `email=a%40example.com`, json},
 		"JSON: garbage after":       {"application/json", `{"email":"a@example.com"} x`, json},
 		"JSON: a second object":     {"application/json", `{} {}`, json},
 		"JSON: trailing comma":      {"application/json", `{"email":"a@example.com",}`, json},
@@ -161,7 +161,7 @@ func TestUnreadableBodiesAreInvalid(t *testing.T) {
 	})
 }
 
-func TestMalformedBodyIsNamedBesideAnImpossibleName(t *testing.T) {
+func TestMalformedBodyAndInvalidNameAreBothReported(t *testing.T) {
 	t.Parallel()
 	put := putWidget
 	put.path = "/api/v1/widgets/BAD!"
@@ -169,7 +169,7 @@ func TestMalformedBodyIsNamedBesideAnImpossibleName(t *testing.T) {
 		"A widget's name is 1 to 100 of the lowercase letters a-z, digits, hyphens and underscores"))
 }
 
-func TestJSONValuesOfTheWrongTypeAreNamedAllAtOnce(t *testing.T) {
+func TestEveryJSONValueOfTheWrongTypeIsReported(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	const wrong = "Must be a string"
@@ -191,15 +191,15 @@ func TestJSONValuesOfTheWrongTypeAreNamedAllAtOnce(t *testing.T) {
 	})
 }
 
-// echo makes the registration port answer with the password as the token.
+// echo makes Register return the password as the token.
 func echo(s *server) {
 	s.auth.RegisterFunc = func(_ context.Context, _ domain.Email, given domain.Password) (domain.AccessToken, error) {
 		return domain.AccessToken{Text: given.Reveal()}, nil
 	}
 }
 
-// wantPassword checks that the registration port received that password, or that
-// it was refused.
+// wantPassword checks that the response has the password, or that the request was
+// refused.
 func (r response) wantPassword(t *testing.T, want, refused string) {
 	t.Helper()
 	if refused != "" {
@@ -209,7 +209,7 @@ func (r response) wantPassword(t *testing.T, want, refused string) {
 	r.want(t, 201, `{"status":"success","message":"successfully registered","access_token":`+quote(want)+`,"token_type":"bearer","expires_in":0}`)
 }
 
-func TestJSONTextArrivesAsItWasSent(t *testing.T) {
+func TestJSONTextIsUnchanged(t *testing.T) {
 	t.Parallel()
 	s := serve(t, echo)
 	const (
@@ -219,29 +219,29 @@ func TestJSONTextArrivesAsItWasSent(t *testing.T) {
 	for name, test := range map[string]struct {
 		json, want, refused string
 	}{
-		"escapes":                                  {json: `"\"\\\/\b\f\n\r\t\u0041"`, want: "\"\\/\b\f\n\r\tA"},
-		"pair of surrogates":                       {json: `"\ud83d\uDD11"`, want: "🔑"},
-		"not normalized":                           {json: `"e\u0301é"`, want: "e\u0301é"},
-		"direction marks and joiners":              {json: `"\u202e\u200d\ufeff"`, want: "\u202e\u200d\ufeff"},
-		"space around":                             {json: `"  a  "`, want: "  a  "},
-		"last of duplicate keys":                   {json: `"first","password":"second"`, want: "second"},
-		"replacement character":                    {json: `"a` + "\uFFFD" + `"`, want: "a\uFFFD"},
-		"replacement character, escaped":           {json: `"\ufffd\uFFFD"`, want: "\uFFFD\uFFFD"},
-		"escape of an escape":                      {json: `"\\ufffd\\uD800"`, want: `\ufffd\uD800`},
-		"backslash, then the replacement":          {json: `"\\\ufffd"`, want: "\\\uFFFD"},
-		"NUL escape":                               {json: `"a\u0000b"`, refused: nul},
-		"invalid bytes":                            {json: "\"a\xffb\"", refused: notUTF8},
-		"overlong NUL":                             {json: "\"\xc0\x80\"", refused: notUTF8},
-		"surrogate in bytes":                       {json: "\"\xed\xa0\x80\"", refused: notUTF8},
-		"cut in a character":                       {json: "\"\xf0\x9f\x94\"", refused: notUTF8},
-		"lone high surrogate":                      {json: `"\ud83d"`, refused: notUTF8},
-		"lone low surrogate":                       {json: `"\udd11"`, refused: notUTF8},
-		"surrogates the wrong way round":           {json: `"\udd11\ud83d"`, refused: notUTF8},
-		"lone surrogate beside a replacement":      {json: `"\ufffd\ud800"`, refused: notUTF8},
-		"lone surrogate beside one as text":        {json: `"\\ufffd\ud800"`, refused: notUTF8},
-		"lone surrogate behind escaped backslash":  {json: `"\\\ud800"`, refused: notUTF8},
-		"invalid bytes beside a replacement":       {json: "\"\uFFFD\xff\"", refused: notUTF8},
-		"wrong type that a later duplicate undoes": {json: `7,"password":"second"`, want: "second"},
+		"escapes":                                 {json: `"\"\\\/\b\f\n\r\t\u0041"`, want: "\"\\/\b\f\n\r\tA"},
+		"pair of surrogates":                      {json: `"\ud83d\uDD11"`, want: "🔑"},
+		"not normalized":                          {json: `"e\u0301é"`, want: "e\u0301é"},
+		"direction marks and joiners":             {json: `"\u202e\u200d\ufeff"`, want: "\u202e\u200d\ufeff"},
+		"space around":                            {json: `"  a  "`, want: "  a  "},
+		"last of duplicate keys":                  {json: `"first","password":"second"`, want: "second"},
+		"replacement character":                   {json: `"a` + "\uFFFD" + `"`, want: "a\uFFFD"},
+		"replacement character, escaped":          {json: `"\ufffd\uFFFD"`, want: "\uFFFD\uFFFD"},
+		"escape of an escape":                     {json: `"\\ufffd\\uD800"`, want: `\ufffd\uD800`},
+		"backslash, then the replacement":         {json: `"\\\ufffd"`, want: "\\\uFFFD"},
+		"NUL escape":                              {json: `"a\u0000b"`, refused: nul},
+		"invalid bytes":                           {json: "\"a\xffb\"", refused: notUTF8},
+		"overlong NUL":                            {json: "\"\xc0\x80\"", refused: notUTF8},
+		"surrogate in bytes":                      {json: "\"\xed\xa0\x80\"", refused: notUTF8},
+		"cut in a character":                      {json: "\"\xf0\x9f\x94\"", refused: notUTF8},
+		"lone high surrogate":                     {json: `"\ud83d"`, refused: notUTF8},
+		"lone low surrogate":                      {json: `"\udd11"`, refused: notUTF8},
+		"surrogates the wrong way round":          {json: `"\udd11\ud83d"`, refused: notUTF8},
+		"lone surrogate beside a replacement":     {json: `"\ufffd\ud800"`, refused: notUTF8},
+		"lone surrogate beside one as text":       {json: `"\\ufffd\ud800"`, refused: notUTF8},
+		"lone surrogate behind escaped backslash": {json: `"\\\ud800"`, refused: notUTF8},
+		"invalid bytes beside a replacement":      {json: "\"\uFFFD\xff\"", refused: notUTF8},
+		"duplicate after a wrong type":            {json: `7,"password":"second"`, want: "second"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -250,7 +250,7 @@ func TestJSONTextArrivesAsItWasSent(t *testing.T) {
 	}
 }
 
-func TestFormTextArrivesAsItWasSent(t *testing.T) {
+func TestFormTextIsUnchanged(t *testing.T) {
 	t.Parallel()
 	s := serve(t, echo)
 	const nul = "Password must be UTF-8 text without NUL characters"
@@ -276,7 +276,7 @@ func TestFormTextArrivesAsItWasSent(t *testing.T) {
 	}
 }
 
-func TestMultipartTextArrivesAsItWasSent(t *testing.T) {
+func TestMultipartTextIsUnchanged(t *testing.T) {
 	t.Parallel()
 	s := serve(t, echo)
 	const part = "--x\r\nContent-Disposition: form-data; name=\"password\""
@@ -300,7 +300,7 @@ func TestMultipartTextArrivesAsItWasSent(t *testing.T) {
 	}
 }
 
-func TestTextThatIsNotTextIsInvalidInEveryField(t *testing.T) {
+func TestInvalidUTF8AndNULAreInvalidInEveryField(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	for name, value := range map[string]string{"NUL": "%00", "invalid UTF-8": "%FF", "cut in a character": "a%F0%9F"} {

@@ -11,22 +11,22 @@ import (
 	"github.com/widgetd/widgetd/domain"
 )
 
-// TestWhatThePortsReceivedStaysAsItWas has many clients send distinct texts of
-// one length, so that a string which still lies in a buffer of Fiber becomes
-// another's.
-func TestWhatThePortsReceivedStaysAsItWas(t *testing.T) {
+// TestArgumentsOfPortsDoNotShareFibersBuffers sends different texts of one
+// length from many clients. A string that shares memory with a buffer of Fiber
+// would become the text of another request.
+func TestArgumentsOfPortsDoNotShareFibersBuffers(t *testing.T) {
 	t.Parallel()
 	const clients, rounds = 16, 12
 	s := serve(t, func(s *server) {
 		s.config.MaxLoginFailures, s.config.MaxRegistrations = 5, 1_000_000
 		s.auth.AuthenticateFunc = func(_ context.Context, token string) (domain.Claims, error) {
 			if strings.HasPrefix(token, "bad") {
-				return domain.Claims{}, domain.TokenInvalid
+				return domain.Claims{}, domain.ErrTokenInvalid
 			}
 			return adminClaims, nil
 		}
-		s.widgets.CreateFunc = func(_ context.Context, _ domain.Claims, name domain.WidgetName, _ domain.InfoURL, _ domain.Deadline) error {
-			return domain.WidgetExists(name)
+		s.widgets.CreateFunc = func(_ context.Context, _ domain.Claims, name domain.WidgetName, _ domain.WidgetFields, _ domain.Condition) (domain.Widget, error) {
+			return domain.Widget{}, domain.WidgetNameTaken(name)
 		}
 		s.widgets.GetFunc = func(_ context.Context, name domain.WidgetName) (domain.Widget, error) {
 			widget := gear
@@ -46,32 +46,32 @@ func TestWhatThePortsReceivedStaysAsItWas(t *testing.T) {
 		busy.Go(func() {
 			c := s.dial(t)
 			for round := range rounds {
-				mark := fmt.Sprintf("%02d-%02d", client, round)
-				token, name, link := "token-"+mark, "name-"+mark, "https://example.com/"+mark
-				email, secret := "mail-"+mark+"@example.com", "password "+mark
+				suffix := fmt.Sprintf("%02d-%02d", client, round)
+				token, name, link := "token-"+suffix, "name-"+suffix, "https://example.com/"+suffix
+				email, secret := "mail-"+suffix+"@example.com", "password "+suffix
 				encode := []func(fields) (string, string){fields.json, fields.form, fields.multipart}[(client+round)%3]
 
 				body := c.do(t, register.sending(encode(fields{"email", email, "password", secret}))).body
 				if !strings.Contains(body, `"access_token":"`+email+" "+secret+`"`) {
-					t.Errorf("registration of %s: %s", mark, body)
+					t.Errorf("registration of %s: %s", suffix, body)
 				}
 				c.do(t, logIn.sending(encode(fields{"email", email, "password", secret}))).want(t, 401, mismatch)
 				c.do(t, createWidget.as(token).sending(encode(fields{"name", name, "info_url", link, "deadline", "2027-05-13"}))).
 					want(t, 409, fail("Widget name: "+name+" already exists, must be unique."))
 				put := putWidget.as(token).sending(encode(fields{"info_url", link, "deadline", "2027-05-13"}))
-				put.path = "/api/v1/widgets/" + name // as it is: lower-casing would copy it
+				put.path = "/api/v1/widgets/" + name // already in lower case, so that pathName changes nothing
 				c.do(t, put).want(t, 201, success("New widget added: "+name+"."), "Location: /api/v1/widgets/"+name)
-				get := getWidget.as(token).with("X-Request-Id: id-" + mark)
+				get := getWidget.as(token).with("X-Request-Id: id-" + suffix)
 				get.path = put.path
-				if got := c.do(t, get); got.header.Get("X-Request-Id") != "id-"+mark || !strings.HasPrefix(got.body, `{"name":"`+name+`"`) {
-					t.Errorf("get of %s: %v %s", mark, got.header, got.body)
+				if got := c.do(t, get); got.header.Get("X-Request-Id") != "id-"+suffix || !strings.HasPrefix(got.body, `{"name":"`+name+`"`) {
+					t.Errorf("get of %s: %v %s", suffix, got.header, got.body)
 				}
-				get.path = "/api/v1/widgets/no!" + mark
-				c.do(t, get).want(t, 404, message("no!"+mark+" not found in database"))
-				c.do(t, get.as("bad-"+mark)).want(t, 401, message("Invalid token. Please log in again."))
+				get.path = "/api/v1/widgets/no!" + suffix
+				c.do(t, get).want(t, 404, message("no!"+suffix+" not found in database"))
+				c.do(t, get.as("bad-"+suffix)).want(t, 401, message("Invalid token. Please log in again."))
 
 				sent.Lock()
-				sent.tokens = append(sent.tokens, token, token, token, token, "bad-"+mark)
+				sent.tokens = append(sent.tokens, token, token, token, token, "bad-"+suffix)
 				sent.names = append(sent.names, name, name, name)
 				sent.links = append(sent.links, link, link)
 				sent.emails = append(sent.emails, email, email)
@@ -90,7 +90,7 @@ func TestWhatThePortsReceivedStaysAsItWas(t *testing.T) {
 		emails, passwords = append(emails, call.Email.String()), append(passwords, call.Password.Reveal())
 	}
 	for _, call := range append(s.widgets.CreateCalls(), s.widgets.PutCalls()...) {
-		names, links = append(names, call.Name.String()), append(links, call.InfoURL.String())
+		names, links = append(names, call.Name.String()), append(links, call.Fields.InfoURL.String())
 	}
 	for _, call := range s.widgets.GetCalls() {
 		names = append(names, call.Name.String())
@@ -103,17 +103,17 @@ func TestWhatThePortsReceivedStaysAsItWas(t *testing.T) {
 		slices.Sort(received)
 		slices.Sort(sent)
 		if !slices.Equal(received, sent) {
-			t.Errorf("%s received are not those sent:\n%q\n%q", what, received, sent)
+			t.Errorf("%s received differ from those sent:\n%q\n%q", what, received, sent)
 		}
 	}
 	var ids []string
-	for _, line := range s.log.lines("request") {
+	for _, line := range s.log.Lines("request") {
 		if id := line["id"].(string); strings.HasPrefix(id, "id-") {
 			ids = append(ids, id)
 		}
 	}
 	slices.Sort(ids)
 	if len(ids) != 3*clients*rounds || len(slices.Compact(ids)) != clients*rounds {
-		t.Errorf("%d ids logged", len(ids))
+		t.Errorf("the log has %d ids", len(ids))
 	}
 }

@@ -7,10 +7,10 @@ import (
 	"github.com/gofiber/fiber/v2"
 )
 
-// clientAddr returns the address a request came from. Where that is a trusted
-// proxy, X-Forwarded-For tells whom it forwarded for: read from its end, each
-// trusted proxy vouches for the address before its own, and the first that is
-// no trusted proxy is the client. What stands before that anybody can write.
+// clientAddr returns the address of the client. Each proxy appends the address of its
+// peer to X-Forwarded-For. If the connection comes from a trusted proxy, clientAddr
+// reads the header from its end. The first address that is not a trusted proxy is the
+// client. The addresses before it may be forged.
 func (s *Server) clientAddr(c *fiber.Ctx) netip.Addr {
 	addr, _ := netip.AddrFromSlice(c.Context().RemoteIP())
 	addr = addr.Unmap()
@@ -31,8 +31,8 @@ func (s *Server) clientAddr(c *fiber.Ctx) netip.Addr {
 	return addr
 }
 
-// parseHop reads an address as proxies write it, some of them with a port. A zone
-// is dropped: it may be any text.
+// parseHop parses an address of X-Forwarded-For. Some proxies add a port. parseHop
+// removes the zone of an address, because a zone can be any text.
 func parseHop(text string) (netip.Addr, error) {
 	addr, err := netip.ParseAddr(text)
 	if err != nil {
@@ -43,15 +43,15 @@ func parseHop(text string) (netip.Addr, error) {
 	return addr.Unmap().WithZone(""), err
 }
 
-// clientNetwork returns what is limited as one client: an IPv4 address, or the
-// IPv6 network of 64 bits that one subscriber has.
+// clientNetwork returns the network that the limits count as one client: an IPv4
+// address or an IPv6 /64. Providers assign at least a /64 to each subscriber.
 func (s *Server) clientNetwork(c *fiber.Ctx) netip.Prefix {
 	addr := s.clientAddr(c)
 	bits := addr.BitLen()
 	if addr.Is6() {
 		bits = 64
 	}
-	network, _ := addr.Prefix(bits) // the zero Prefix for no address
+	network, _ := addr.Prefix(bits) // the zero Prefix if there is no address
 	return network
 }
 

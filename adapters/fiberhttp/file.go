@@ -1,6 +1,7 @@
 package fiberhttp
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"sync"
@@ -9,25 +10,26 @@ import (
 	"github.com/valyala/fasthttp"
 )
 
-// file is what is served as it is, until another version of the program.
+// file is a document of the server that a cache may store.
 type file struct {
 	contentType string
 	plain       func() []byte
-	gzipped     []byte // the same, or nil
+	gzipped     []byte // the content compressed with gzip, or nil
 	version     string
+	caching     string // the Cache-Control header; empty: a cache must ask before each use
 }
 
 func newFile(contentType string, content []byte) file {
 	return file{contentType: contentType, plain: func() []byte { return content }, version: versionOf(content)}
 }
 
-// newGzippedFile returns a file whose content was compressed beforehand. It is
-// inflated when a client asks for that first.
+// newGzippedFile returns a file with compressed content. It is decompressed when a
+// client first needs the uncompressed content.
 func newGzippedFile(contentType string, gzipped []byte) file {
 	plain := sync.OnceValue(func() []byte {
 		content, err := fasthttp.AppendGunzipBytes(nil, gzipped)
 		if err != nil {
-			panic(err) // what was compiled in is not gzip
+			panic(err) // the embedded file is not gzip
 		}
 		return content
 	})
@@ -39,10 +41,9 @@ func versionOf(content []byte) string {
 	return hex.EncodeToString(sum[:16])
 }
 
-// serve answers with the file, or with 304 to a client that has it. Caches may
-// keep it, but ask each time.
+// serve responds with the file, or with 304 if the client has the current version.
 func (f file) serve(c *fiber.Ctx) error {
-	c.Set(fiber.HeaderCacheControl, "no-cache")
+	c.Set(fiber.HeaderCacheControl, cmp.Or(f.caching, "no-cache"))
 	c.Response().Header.Del(fiber.HeaderPragma)
 	etag, content := f.version, f.plain
 	if f.gzipped != nil {
@@ -53,7 +54,7 @@ func (f file) serve(c *fiber.Ctx) error {
 		}
 	}
 	c.Set(fiber.HeaderETag, `"`+etag+`"`)
-	// Fresh would take a date for a version too, and there are no dates here.
+	// Fresh would also compare dates, which these files do not have.
 	if c.Get(fiber.HeaderIfNoneMatch) != "" && c.Fresh() {
 		c.Response().Header.Del(fiber.HeaderContentEncoding)
 		c.Status(fiber.StatusNotModified)

@@ -19,91 +19,91 @@ import (
 	"time"
 
 	"github.com/widgetd/widgetd/adapters/fiberhttp"
-	"github.com/widgetd/widgetd/adapters/fiberhttp/openapitest"
 	"github.com/widgetd/widgetd/domain"
+	"github.com/widgetd/widgetd/internal/openapitest"
+	"github.com/widgetd/widgetd/internal/testlog"
+	"github.com/widgetd/widgetd/ports"
+	"github.com/widgetd/widgetd/ports/conformance/sample"
 	"github.com/widgetd/widgetd/ports/fakes"
 )
 
-// start is the time on every test's clock when it begins.
+// start is the time of the clock when a test begins.
 var start = time.Date(2026, 11, 22, 6, 55, 7, 0, time.UTC)
 
 const (
+	introspectionSecret = "an introspection secret, 100%+ of 32 bytes"
+
 	userToken   = "somebodys.access.token"
 	adminToken  = "administrators.access.token"
 	issuedToken = "newly.issued.token"
+	publicKeys  = `{"keys":[{"kty":"OKP","use":"sig","alg":"EdDSA","kid":"k1","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`
 	password    = " påss wörd+100%;&=\t🔑 "
 )
 
 var (
 	user = domain.User{
 		PublicID:     domain.UUID{0xab, 15: 1},
-		Email:        must(domain.ParseEmail("Ada@example.com")),
-		PasswordHash: "hash",
+		Email:        sample.Email("Ada@example.com"),
+		PasswordHash: domain.NewPasswordHash("hash"),
 		RegisteredOn: time.Date(2026, 11, 22, 6, 55, 4, 0, time.UTC),
 	}
-	admin = domain.User{PublicID: domain.UUID{0xcd, 15: 2}, Email: must(domain.ParseEmail("root@example.com")), Admin: true}
+	admin = domain.User{PublicID: domain.UUID{0xcd, 15: 2}, Email: sample.Email("root@example.com"), Admin: true}
 
 	userClaims  = domain.NewClaims(domain.UUID{3}, user, start.Add(-2*time.Second), time.Hour)
 	adminClaims = domain.NewClaims(domain.UUID{4}, admin, start.Add(-2*time.Second), time.Hour)
-
-	gear = domain.NewWidget(name("gear"), must(domain.ParseInfoURL("https://example.com/gear?a=1&b=2")),
-		must(domain.NewDeadline(domain.EndOfDay(2027, time.December, 31), start)), admin, start)
 )
 
-// document is what every response is checked against.
-var document = sync.OnceValue(func() *openapitest.Document { return must(openapitest.Parse(fiberhttp.OpenAPI())) })
+// document is the OpenAPI document, which describes every response.
+var document = sync.OnceValue(func() *openapitest.Document { return sample.Must(openapitest.Parse(fiberhttp.OpenAPI())) })
 
-// gearBody is how gear is rendered at start.
-const gearBody = `{"name":"gear","info_url":"https://example.com/gear?a=1&b=2",` +
-	`"created_at":"11/22/26 06:55:07 AM UTC","created_at_iso8601":"2026-11-22T06:55:07Z",` +
-	`"created_at_rfc822":"Sun, 22 Nov 2026 06:55:07 -0000",` +
-	`"deadline":"12/31/27 11:59:59 PM UTC","deadline_iso8601":"2027-12-31T23:59:59Z",` +
-	`"deadline_passed":false,"time_remaining":"404 days 17 hours 4 minutes 52 seconds",` +
-	`"owner":{"email":"root@example.com","public_id":"cd000000-0000-0000-0000-000000000002"},` +
-	`"link":"/api/v1/widgets/gear"}`
-
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
-}
-
-func name(s string) domain.WidgetName { return must(domain.ParseWidgetName(s)) }
-
-// server is the adapter on a real socket, with fakes behind it.
+// server is a server on a real socket, with fakes as ports.
 type server struct {
-	auth    *fakes.AuthMock
-	widgets *fakes.WidgetsMock
-	clock   *clock
-	ready   func(context.Context) error
-	config  fiberhttp.Config
-	log     *logBuffer
-	handler slog.Handler // writes to log
+	auth     *fakes.AuthMock
+	accounts *fakes.AccountsMock
+	widgets  *fakes.WidgetsMock
+	audit    *auditRecord
+	clock    *clock
+	ready    func(context.Context) error
+	config   fiberhttp.Config
+	jwks     func() []byte
+	log      *testlog.Buffer
+	handler  slog.Handler // writes to log
+	useCases useCases     // in place of the fakes, unless nil
 
 	http  *fiberhttp.Server
 	addr  string
 	conns *listener
 }
 
-// serve starts a server whose fakes know two tokens, one password and one
-// widget, and stops it when the test is over. The test may change what the fakes
-// do.
+// useCases are the driving ports of a server without fakes.
+type useCases struct {
+	auth     ports.Auth
+	accounts ports.Accounts
+	widgets  ports.Widgets
+}
+
+// serve starts a server and stops it at the end of the test. Its fakes know two
+// tokens, one password, one widget and the accounts of the tokens. The functions may
+// change it before it starts. At the end serve checks that the log and the audit record
+// have no secret.
 func serve(t testing.TB, change ...func(*server)) *server {
 	t.Helper()
 	s := &server{
+		audit:  &auditRecord{},
 		clock:  &clock{now: start},
 		ready:  func(context.Context) error { return nil },
-		config: fiberhttp.Config{PasswordMinLength: 1, CORSOrigins: []string{"*"}},
-		log:    &logBuffer{},
+		config: fiberhttp.Config{CORSOrigins: []string{"*"}, IntrospectionSecret: introspectionSecret},
+		jwks:   func() []byte { return []byte(publicKeys) },
+		log:    &testlog.Buffer{},
 	}
-	s.handler = fiberhttp.NewLogHandler(s.log, slog.LevelDebug)
+	s.handler = slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})
 	issued := domain.AccessToken{Text: issuedToken, ExpiresIn: time.Hour}
 	s.auth = &fakes.AuthMock{
-		RegisterFunc: func(context.Context, domain.Email, domain.Password) (domain.AccessToken, error) { return issued, nil },
+		CheckNewPasswordFunc: func(domain.Password) error { return nil },
+		RegisterFunc:         func(context.Context, domain.Email, domain.Password) (domain.AccessToken, error) { return issued, nil },
 		LogInFunc: func(_ context.Context, _ domain.Email, given domain.Password) (domain.AccessToken, error) {
 			if given.Reveal() != password {
-				return domain.AccessToken{}, domain.CredentialsMismatch
+				return domain.AccessToken{}, domain.ErrCredentialsMismatch
 			}
 			return issued, nil
 		},
@@ -114,33 +114,58 @@ func serve(t testing.TB, change ...func(*server)) *server {
 			case adminToken:
 				return adminClaims, nil
 			}
-			return domain.Claims{}, domain.TokenInvalid
+			return domain.Claims{}, domain.ErrTokenInvalid
 		},
 		CurrentUserFunc: func(context.Context, domain.Claims) (domain.User, error) { return user, nil },
 		LogOutFunc:      func(context.Context, domain.Claims) error { return nil },
-	}
-	s.widgets = &fakes.WidgetsMock{
-		CreateFunc: func(context.Context, domain.Claims, domain.WidgetName, domain.InfoURL, domain.Deadline) error {
+
+		LogOutEverywhereFunc: func(context.Context, domain.Claims) error { return nil },
+		ChangePasswordFunc: func(_ context.Context, _ domain.Claims, current, _ domain.Password) (domain.AccessToken, error) {
+			if current.Reveal() != password {
+				return domain.AccessToken{}, domain.PasswordMismatch("current_password", domain.ErrCredentialsMismatch)
+			}
+			return issued, nil
+		},
+		UnregisterFunc: func(_ context.Context, _ domain.Claims, given domain.Password) error {
+			if given.Reveal() != password {
+				return domain.PasswordMismatch("password", domain.ErrCredentialsMismatch)
+			}
 			return nil
 		},
-		ListFunc: func(_ context.Context, page domain.PageRequest) (domain.Page, error) {
-			return domain.Page{Request: page, Items: []domain.Widget{gear}, TotalItems: 1}, nil
+	}
+	s.accounts = accountsOf(user, admin)
+	s.widgets = &fakes.WidgetsMock{
+		CreateFunc: func(_ context.Context, _ domain.Claims, name domain.WidgetName, _ domain.WidgetFields, _ domain.Condition) (domain.Widget, error) {
+			return gearAs(name), nil
 		},
-		GetFunc: func(_ context.Context, asked domain.WidgetName) (domain.Widget, error) {
-			if asked != gear.Name {
-				return domain.Widget{}, domain.WidgetNotFound(asked.String())
+		ListFunc: func(_ context.Context, page domain.PageRequest) (domain.Page[domain.Widget], error) {
+			return domain.Page[domain.Widget]{Request: page, Items: []domain.Widget{gear}, TotalItems: 1}, nil
+		},
+		GetFunc: func(_ context.Context, name domain.WidgetName) (domain.Widget, error) {
+			if name != gear.Name {
+				return domain.Widget{}, domain.WidgetNotFound(name.String())
 			}
 			return gear, nil
 		},
-		PutFunc: func(_ context.Context, _ domain.Claims, asked domain.WidgetName, _ domain.InfoURL, _ domain.Deadline) (bool, error) {
-			return asked != gear.Name, nil
+		SliceFunc: func(context.Context, domain.WidgetQuery, string, int) (domain.Slice[domain.Widget], error) {
+			return domain.Slice[domain.Widget]{Items: []domain.Widget{gear}}, nil
 		},
-		DeleteFunc: func(context.Context, domain.Claims, domain.WidgetName) error { return nil },
+		PutFunc: func(_ context.Context, _ domain.Claims, name domain.WidgetName, _ domain.WidgetFields, _ domain.Condition) (domain.Widget, bool, error) {
+			return gearAs(name), name != gear.Name, nil
+		},
+		ChangeFunc: func(_ context.Context, _ domain.Claims, name domain.WidgetName, _ domain.WidgetChange, _ domain.Condition) (domain.Widget, error) {
+			return gearAs(name), nil
+		},
+		DeleteFunc: func(context.Context, domain.Claims, domain.WidgetName, domain.Condition) error { return nil },
 	}
 	for _, f := range change {
 		f(s)
 	}
-	s.http = fiberhttp.New(s.auth, s.widgets, s.clock, s.ready, slog.New(s.handler), s.config)
+	of := fiberhttp.Ports{Auth: s.auth, Accounts: s.accounts, Widgets: s.widgets, Clock: s.clock, Audit: s.audit, Ready: s.ready, JWKS: s.jwks}
+	if s.useCases != (useCases{}) {
+		of.Auth, of.Accounts, of.Widgets = s.useCases.auth, s.useCases.accounts, s.useCases.widgets
+	}
+	s.http = fiberhttp.New(of, slog.New(s.handler), s.config)
 
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -157,21 +182,24 @@ func serve(t testing.TB, change ...func(*server)) *server {
 		if err := s.http.Shutdown(ctx); err != nil {
 			t.Errorf("Shutdown: %v", err)
 		}
-		_ = tcp.Close() // else a server that did not accept yet would begin to
+		_ = tcp.Close() // ends a server that has not accepted a connection yet
 		if err := <-served; err != nil {
 			t.Errorf("Serve: %v", err)
 		}
-		for _, secret := range []string{userToken, adminToken, issuedToken, password, strings.TrimSpace(password), "@example"} {
+		for _, secret := range []string{userToken, adminToken, issuedToken, introspectionSecret, password, strings.TrimSpace(password), "@example"} {
 			if strings.Contains(s.log.String(), secret) {
 				t.Errorf("the log holds %q:\n%s", secret, s.log)
+			}
+			if strings.Contains(s.audit.String(), secret) {
+				t.Errorf("the audit record holds %q:\n%s", secret, s.audit)
 			}
 		}
 	})
 	return s
 }
 
-// listener knows when all the connections that it accepted are closed. Shutdown
-// finds that out too, but looks only ten times a second.
+// listener counts the connections that are open. Shutdown waits for them too, but
+// polls only ten times a second.
 type listener struct {
 	net.Listener
 	open sync.WaitGroup
@@ -196,10 +224,11 @@ func (c *accepted) Close() error {
 	return c.TCPConn.Close()
 }
 
-// clock is a clock that a test moves.
+// clock is a clock that a test can advance.
 type clock struct {
-	mu  sync.Mutex
-	now time.Time
+	mu      sync.Mutex
+	now     time.Time
+	running time.Duration
 }
 
 func (c *clock) Now() time.Time {
@@ -208,54 +237,35 @@ func (c *clock) Now() time.Time {
 	return c.now
 }
 
+func (c *clock) Running() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.running
+}
+
 func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+	c.running += d
+}
+
+// setAhead sets the wall clock ahead, or back. No time passes.
+func (c *clock) setAhead(d time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.now = c.now.Add(d)
 }
 
-// logBuffer keeps what was logged.
-type logBuffer struct {
-	mu   sync.Mutex
-	text bytes.Buffer
-}
-
-func (b *logBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.Write(p)
-}
-
-func (b *logBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.text.String()
-}
-
-// lines returns the attributes of the log's lines with that message.
-func (b *logBuffer) lines(message string) []map[string]any {
-	var lines []map[string]any
-	for text := range strings.Lines(b.String()) {
-		var line map[string]any
-		if err := json.Unmarshal([]byte(text), &line); err != nil {
-			panic(err)
-		}
-		if line["msg"] == message {
-			lines = append(lines, line)
-		}
-	}
-	return lines
-}
-
-// request is one on its way to the server.
+// request is a request that a test sends.
 type request struct {
 	method, path string
 	token        string   // of the Authorization header, if any
-	header       []string // more lines, as in "Name: value"
+	header       []string // more lines, like "Name: value"
 	content      string   // Content-Type, if any
 	body         string
-	raw          string // all of the request as it is sent, in place of the above
-	impossible   bool   // a fake answers what its port never does, so the document does not know of it
+	raw          string // the bytes of the whole request; the fields above are ignored
+	impossible   bool   // a fake returns an error that its port never returns, so the response is not in the document
 }
 
 func (r request) wire() string {
@@ -294,7 +304,7 @@ func (r request) sending(content, body string) request {
 	return r
 }
 
-// fields are a body's, in pairs of name and value.
+// fields are the fields of a body, in pairs of name and value.
 type fields []string
 
 func (f fields) json() (content, body string) {
@@ -302,7 +312,7 @@ func (f fields) json() (content, body string) {
 	for i := 0; i < len(f); i += 2 {
 		values[f[i]] = f[i+1]
 	}
-	return "application/json", string(must(json.Marshal(values)))
+	return "application/json", string(sample.Must(json.Marshal(values)))
 }
 
 func (f fields) form() (content, body string) {
@@ -317,34 +327,45 @@ func (f fields) multipart() (content, body string) {
 	var text bytes.Buffer
 	form := multipart.NewWriter(&text)
 	for i := 0; i < len(f); i += 2 {
-		must(0, form.WriteField(f[i], f[i+1]))
+		sample.Must(0, form.WriteField(f[i], f[i+1]))
 	}
-	must(0, form.Close())
+	sample.Must(0, form.Close())
 	return form.FormDataContentType(), text.String()
 }
 
 var (
 	credentials  = fields{"email", "Ada@example.com", "password", password}
-	widgetFields = fields{"name", "sprocket", "info_url", "https://example.com/s?a=1&b=2#c", "deadline", "2027-05-13"}
-
 	register     = request{method: "POST", path: "/api/v1/auth/register"}.sending(credentials.json())
 	logIn        = request{method: "POST", path: "/api/v1/auth/login"}.sending(credentials.json())
 	currentUser  = request{method: "GET", path: "/api/v1/auth/user", token: userToken}
 	logOut       = request{method: "POST", path: "/api/v1/auth/logout", token: userToken}
 	listWidgets  = request{method: "GET", path: "/api/v1/widgets", token: userToken}
-	createWidget = request{method: "POST", path: "/api/v1/widgets", token: adminToken}.sending(widgetFields.json())
+	createWidget = request{method: "POST", path: "/api/v1/widgets", token: adminToken}.sending(sprocket.json())
 	getWidget    = request{method: "GET", path: "/api/v1/widgets/gear", token: userToken}
-	putWidget    = request{method: "PUT", path: "/api/v1/widgets/gear", token: adminToken}.sending(widgetFields.json())
+	putWidget    = request{method: "PUT", path: "/api/v1/widgets/gear", token: adminToken}.sending(sprocket.json())
+	patchWidget  = request{method: "PATCH", path: "/api/v1/widgets/gear", token: adminToken}.sending(sprocket[2:].json())
 	deleteWidget = request{method: "DELETE", path: "/api/v1/widgets/gear", token: adminToken}
+	sliceWidgets = request{method: "GET", path: "/api/v1/widgets?after=", token: userToken}
+
+	logOutEverywhere = logOut.sending(fields{"everywhere", "true"}.form())
+	changePassword   = request{method: "POST", path: "/api/v1/auth/password", token: userToken}.
+				sending(fields{"current_password", password, "new_password", "changed"}.json())
+	unregister = request{method: "POST", path: "/api/v1/auth/unregister", token: userToken}.sending(fields{"password", password}.json())
+	listUsers  = request{method: "GET", path: "/api/v1/users", token: adminToken}
+	createUser = request{method: "POST", path: "/api/v1/users", token: adminToken}.sending(credentials.json())
+	getUser    = request{method: "GET", path: "/api/v1/users/" + userID, token: adminToken}
+	changeUser = request{method: "PATCH", path: "/api/v1/users/" + userID, token: adminToken}.sending("application/json", `{"disabled":true}`)
+	logOutUser = request{method: "POST", path: "/api/v1/users/" + userID + "/logout", token: adminToken}
+	deleteUser = request{method: "DELETE", path: "/api/v1/users/" + userID, token: adminToken}
 )
 
-// client is a connection that requests are sent over, one after the other.
+// client is a connection that sends one request after the other.
 type client struct {
 	net.Conn
 	in *bufio.Reader
 }
 
-// dial opens a connection that the test's end closes.
+// dial opens a connection. The end of the test closes it.
 func (s *server) dial(t testing.TB) *client {
 	conn, err := net.Dial("tcp", s.addr)
 	if err != nil {
@@ -355,7 +376,7 @@ func (s *server) dial(t testing.TB) *client {
 	return &client{conn, bufio.NewReader(conn)}
 }
 
-// do sends a request over a connection of its own.
+// do sends a request over a new connection.
 func (s *server) do(t testing.TB, r request) response {
 	t.Helper()
 	c := s.dial(t)
@@ -366,9 +387,8 @@ func (s *server) do(t testing.TB, r request) response {
 	return c.do(t, r)
 }
 
-// do sends all of the request, then reads the response, and checks what the
-// contract promises of every response. Everything that the tests ask the server
-// goes through here. It may be called from any goroutine.
+// do sends a request, reads the response, and checks the rules of the contract for
+// every response. The tests send every request with do. It is safe for concurrent use.
 func (c *client) do(t testing.TB, r request) response {
 	t.Helper()
 	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
@@ -389,7 +409,7 @@ func (c *client) do(t testing.TB, r request) response {
 		t.Errorf("%s %s: %d bytes follow the response", r.method, r.path, c.in.Buffered())
 	}
 	if answer.Close {
-		answer.Header.Set("Connection", "close") // which ReadResponse takes out
+		answer.Header.Set("Connection", "close") // ReadResponse has removed it
 		if _, err := c.in.ReadByte(); err != io.EOF {
 			t.Errorf("%s %s: the connection ends with %v", r.method, r.path, err)
 		}
@@ -401,35 +421,36 @@ func (c *client) do(t testing.TB, r request) response {
 	return got
 }
 
-// response is what came back.
+// response is the response to a request.
 type response struct {
 	status int
 	header http.Header
 	body   string
 }
 
-// check returns what is wrong with the response, by the rules for all.
+// check returns an error if the response breaks a rule for all responses.
 func (r response) check(to request) error {
 	empty := to.method == "HEAD" || r.status == http.StatusNoContent || 300 <= r.status && r.status < 400
-	page := r.status == http.StatusOK && strings.HasPrefix(to.path, "/api/v1/ui") // the only thing that is no JSON
-	required := map[int]string{401: "WWW-Authenticate", 403: "WWW-Authenticate", 405: "Allow", 429: "Retry-After", 503: "Retry-After"}
+	page := r.status == http.StatusOK && strings.HasPrefix(to.path, "/api/v1/ui") // the only content that is no JSON
+	required := map[int]string{401: "WWW-Authenticate", 405: "Allow", 429: "Retry-After", 503: "Retry-After"}
 	switch {
 	case r.header.Get("X-Request-Id") == "":
 		return errors.New("no X-Request-Id")
 	case !r.isSecured():
-		return errors.New("browsers are not told to be careful")
+		return errors.New("no security headers")
 	case empty && r.body != "":
 		return errors.New("has a body")
 	case !empty && !page && (r.header.Get("Content-Type") != "application/json" || !strings.HasPrefix(r.body, "{") || !json.Valid([]byte(r.body))):
-		return errors.New("is no JSON object")
+		return errors.New("the body is no JSON object")
+	case r.status == 403 && (r.header.Get("WWW-Authenticate") == "") != strings.HasPrefix(r.body, `{"status":"fail"`):
+		return errors.New("a challenge for a refusal that no token opens, or no challenge")
 	case required[r.status] != "" && r.header.Get(required[r.status]) == "":
 		return fmt.Errorf("no %s", required[r.status])
 	}
 	return nil
 }
 
-// isSecured reports whether the response has the headers that keep a browser from
-// guessing its type, framing it and telling others where it was, once each.
+// isSecured reports whether the response has each security header once.
 func (r response) isSecured() bool {
 	once := func(name string) string {
 		if values := r.header.Values(name); len(values) == 1 {
@@ -442,8 +463,8 @@ func (r response) isSecured() bool {
 		strings.HasPrefix(policy, "default-src 'none'; ") && strings.HasSuffix(policy, "frame-ancestors 'none'")
 }
 
-// checkDocumented returns what about the response is not as in the OpenAPI
-// document.
+// checkDocumented returns an error if the OpenAPI document does not describe the
+// response.
 func (r response) checkDocumented(to request) error {
 	if to.impossible {
 		return nil
@@ -454,8 +475,8 @@ func (r response) checkDocumented(to request) error {
 	return document().Check(method, target, http.Response{StatusCode: r.status, Header: r.header}, r.body)
 }
 
-// want compares the response with the expected status, body and headers, each as
-// in "Name: value", or "Name:" for one that must not be there.
+// want compares the response with the expected status, body and headers, each
+// like "Name: value", or "Name:" for a header that must not be there.
 func (r response) want(t testing.TB, status int, body string, header ...string) {
 	t.Helper()
 	if r.status != status || r.body != body {
@@ -469,15 +490,16 @@ func (r response) want(t testing.TB, status int, body string, header ...string) 
 	}
 }
 
-// message is the body of an answer that says only that.
+// message is the body of a response with only a message.
 func message(text string) string { return `{"message":` + quote(text) + `}` }
 
-// success and fail are the bodies of an action that was done, and of one that was not.
+// success and fail are the bodies of an action that succeeded or was refused.
 func success(text string) string { return `{"status":"success","message":` + quote(text) + `}` }
 
 func fail(text string) string { return `{"status":"fail","message":` + quote(text) + `}` }
 
-// invalid is the body of a validation error; the pairs are fields, in alphabetical order.
+// invalid is the body of a validation error. The pairs are a field and the reason,
+// in alphabetical order.
 func invalid(pairs ...string) string {
 	var why []string
 	for i := 0; i < len(pairs); i += 2 {
@@ -486,10 +508,13 @@ func invalid(pairs ...string) string {
 	return `{"message":"Input payload validation failed","errors":{` + strings.Join(why, ",") + `}}`
 }
 
-func quote(s string) string {
+func quote(s string) string { return encode(s) }
+
+// encode returns a value as JSON, with the characters of URLs as they are.
+func encode(value any) string {
 	var text strings.Builder
 	encoder := json.NewEncoder(&text)
 	encoder.SetEscapeHTML(false)
-	must(0, encoder.Encode(s))
-	return strings.TrimSpace(text.String())
+	sample.Must(0, encoder.Encode(value))
+	return strings.TrimSuffix(text.String(), "\n")
 }

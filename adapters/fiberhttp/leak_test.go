@@ -12,39 +12,39 @@ import (
 	"github.com/widgetd/widgetd/domain"
 )
 
-// TestClientThatGoesAwayCostsNothingAfterwards counts goroutines, so it has the
-// process to itself: it is not parallel. That every connection is closed is what
-// serve waits for in the end.
-func TestClientThatGoesAwayCostsNothingAfterwards(t *testing.T) {
+// TestNoGoroutineIsLeftOfClientsThatGoAway counts goroutines, so it is not
+// parallel. At its end serve waits until every connection is closed.
+func TestNoGoroutineIsLeftOfClientsThatGoAway(t *testing.T) {
 	const clients = 50
 	entered := make(chan struct{}, clients)
 	s := serve(t, func(s *server) {
-		s.widgets.ListFunc = func(ctx context.Context, _ domain.PageRequest) (domain.Page, error) {
+		s.widgets.ListFunc = func(ctx context.Context, _ domain.PageRequest) (domain.Page[domain.Widget], error) {
 			entered <- struct{}{}
 			select {
 			case <-ctx.Done():
 			case <-time.After(100 * time.Millisecond):
 			}
-			return domain.Page{}, domain.Unavailable
+			return domain.Page[domain.Widget]{}, domain.Unavailable
 		}
 	})
-	// fasthttp keeps the goroutines of as many connections as it has had.
+	// fasthttp keeps a goroutine for each connection that was open at the same time.
 	var conns []*client
 	for range clients {
 		c := s.dial(t)
 		c.do(t, request{method: "GET", path: "/healthz"})
 		conns = append(conns, c)
 	}
-	for _, c := range conns { // until the server has closed too, or those to come would not find its goroutines free
+	for _, c := range conns {
+		// Wait until the server has closed the connection. Its goroutine is free then.
 		_ = c.Conn.(*net.TCPConn).CloseWrite()
 		_, _ = io.Copy(io.Discard, c.Conn)
 		_ = c.Close()
 	}
-	before := runtime.NumGoroutine() + clients/10 // a leak would be of every second client or more; the runtime has its own now and then
+	before := runtime.NumGoroutine() + clients/10 // some more, because the runtime starts goroutines of its own
 
 	var waiting sync.WaitGroup
 	for _, sent := range []string{
-		listWidgets.wire(), // and away while it is answered
+		listWidgets.wire(), // the client goes away before the response
 		listWidgets.wire()[:20],
 		chunked(createWidget, 10).raw[:300],
 		"",
@@ -65,10 +65,10 @@ func TestClientThatGoesAwayCostsNothingAfterwards(t *testing.T) {
 		}
 	}
 	waiting.Wait()
-	s.do(t, request{method: "GET", path: "/healthz"}) // so all before it are accepted
+	s.do(t, request{method: "GET", path: "/healthz"}) // the connections before are accepted now
 	for late := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; time.Sleep(time.Millisecond) {
 		if time.Now().After(late) {
-			t.Fatalf("%d goroutines, want %d at the most", runtime.NumGoroutine(), before)
+			t.Fatalf("got %d goroutines, want at most %d", runtime.NumGoroutine(), before)
 		}
 	}
 }

@@ -66,7 +66,35 @@ func TestWindowBeginsWithTheFirstFailure(t *testing.T) {
 	s.do(t, logIn).want(t, 429, fail(tooManyFailures), "Retry-After: 300")
 }
 
-func TestOnlyFailedLogInsCount(t *testing.T) {
+// TestWallClockMovesNoWindow sets the wall clock while a window is open: it neither ends
+// nor lasts longer.
+func TestWallClockMovesNoWindow(t *testing.T) {
+	t.Parallel()
+	for _, ahead := range []time.Duration{24 * time.Hour, -24 * time.Hour, 365 * 24 * time.Hour, -365 * 24 * time.Hour, time.Minute} {
+		s := serve(t, func(s *server) { s.config.MaxLoginFailures, s.config.MaxRegistrations = 1, 1 })
+		s.do(t, wrong("ada@example.com")).want(t, 401, mismatch)
+		if got := s.do(t, register); got.status != 201 {
+			t.Errorf("got %d %s", got.status, got.body)
+		}
+		s.clock.advance(10 * time.Minute)
+		s.clock.setAhead(ahead)
+		s.do(t, logIn).want(t, 429, fail(tooManyFailures), "Retry-After: 300")
+		s.do(t, register).want(t, 429, fail(tooManyRegistrations), "Retry-After: 3000")
+		s.clock.setAhead(-ahead)
+		s.do(t, logIn).want(t, 429, fail(tooManyFailures), "Retry-After: 300")
+		s.clock.setAhead(ahead)
+		s.clock.advance(5 * time.Minute)
+		if got := s.do(t, logIn); got.status != 200 {
+			t.Errorf("the clock is set by %v, after the window: got %d %s", ahead, got.status, got.body)
+		}
+		s.clock.advance(45 * time.Minute)
+		if got := s.do(t, register); got.status != 201 {
+			t.Errorf("the clock is set by %v, after an hour: got %d %s", ahead, got.status, got.body)
+		}
+	}
+}
+
+func TestOnlyWrongPasswordsCountAsFailedLogIns(t *testing.T) {
 	t.Parallel()
 	var answer atomic.Value
 	s := serve(t, func(s *server) {
@@ -94,7 +122,7 @@ func TestOnlyFailedLogInsCount(t *testing.T) {
 	for range 5 {
 		s.do(t, logIn.sending("application/json", `{"email":"Ada@example.com"}`)).want(t, 400, invalid("password", missing))
 	}
-	answer.Store(func() error { return domain.CredentialsMismatch })
+	answer.Store(func() error { return domain.ErrCredentialsMismatch })
 	for range 2 {
 		s.do(t, logIn).want(t, 401, mismatch)
 	}
@@ -109,14 +137,14 @@ func TestSimultaneousWrongLogInsAreLimitedExactly(t *testing.T) {
 	s := serve(t, func(s *server) {
 		s.config.MaxLoginFailures = limit
 		s.auth.LogInFunc = func(context.Context, domain.Email, domain.Password) (domain.AccessToken, error) {
-			arrived.Done() // panics for one too many
-			arrived.Wait() // all of them are under way before the first is refused
-			return domain.AccessToken{}, domain.CredentialsMismatch
+			arrived.Done() // panics for one more than the limit
+			arrived.Wait() // no log-in ends before all have begun
+			return domain.AccessToken{}, domain.ErrCredentialsMismatch
 		}
 	})
 	refused := simultaneously(24, func() response { return s.do(t, logIn) })
 	if refused[401] != limit || refused[429] != 24-limit || len(s.auth.LogInCalls()) != limit {
-		t.Errorf("answers %v, %d reached the port", refused, len(s.auth.LogInCalls()))
+		t.Errorf("got the statuses %v; %d log-ins reached the port", refused, len(s.auth.LogInCalls()))
 	}
 }
 
@@ -124,7 +152,7 @@ func TestSimultaneousRightLogInsAllSucceed(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(s *server) { s.config.MaxLoginFailures = 1 })
 	if answers := simultaneously(24, func() response { return s.do(t, logIn) }); answers[200] != 24 {
-		t.Errorf("answers %v", answers)
+		t.Errorf("got the statuses %v", answers)
 	}
 }
 
@@ -132,11 +160,12 @@ func TestSimultaneousRegistrationsAreLimitedExactly(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(s *server) { s.config.MaxRegistrations = 10 })
 	if answers := simultaneously(24, func() response { return s.do(t, register) }); answers[201] != 10 || answers[429] != 14 {
-		t.Errorf("answers %v", answers)
+		t.Errorf("got the statuses %v", answers)
 	}
 }
 
-// simultaneously returns how many of n calls at once were answered with each status.
+// simultaneously makes n calls at the same time. It returns the number of responses by
+// status.
 func simultaneously(n int, ask func() response) map[int]int {
 	answers := make(chan response, n)
 	for range n {
@@ -149,7 +178,7 @@ func simultaneously(n int, ask func() response) map[int]int {
 	return count
 }
 
-func TestNoLimitIsNoLimit(t *testing.T) {
+func TestZeroIsNoLimit(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	c := s.dial(t)
@@ -166,7 +195,7 @@ func TestRegistrationsAreLimitedPerClient(t *testing.T) {
 		s.config.MaxRegistrations = 2
 		s.auth.RegisterFunc = func(_ context.Context, email domain.Email, _ domain.Password) (domain.AccessToken, error) {
 			if strings.HasPrefix(email.String(), "taken") {
-				return domain.AccessToken{}, domain.UserExists(email)
+				return domain.AccessToken{}, domain.EmailTaken(email)
 			}
 			return domain.AccessToken{}, nil
 		}
@@ -174,7 +203,7 @@ func TestRegistrationsAreLimitedPerClient(t *testing.T) {
 	of := func(email string) request {
 		return register.sending(fields{"email", email, "password", password}.json())
 	}
-	for range 3 { // what makes no account does not count
+	for range 3 { // a refused registration does not count
 		s.do(t, of("taken@example.com")).want(t, 409, fail("taken@example.com is already registered"))
 		s.do(t, of("nobody")).want(t, 400, invalid("email", "nobody is not a valid email"))
 	}
@@ -186,15 +215,15 @@ func TestRegistrationsAreLimitedPerClient(t *testing.T) {
 	s.do(t, of("c@example.com")).want(t, 429, fail(tooManyRegistrations), "Retry-After: 3600", "Cache-Control: no-store")
 	s.do(t, of("taken@example.com")).want(t, 429, fail(tooManyRegistrations))
 	if got := s.do(t, logIn); got.status != 200 {
-		t.Errorf("a log-in is limited too: %d %s", got.status, got.body)
+		t.Errorf("log-in: got %d %s", got.status, got.body)
 	}
 	s.clock.advance(time.Hour)
 	if got := s.do(t, of("c@example.com")); got.status != 201 {
-		t.Errorf("an hour later: %d %s", got.status, got.body)
+		t.Errorf("after an hour: got %d %s", got.status, got.body)
 	}
 }
 
-func TestClientIsTheRightmostAddressThatIsNoTrustedProxy(t *testing.T) {
+func TestClientIsTheLastAddressThatIsNoTrustedProxy(t *testing.T) {
 	t.Parallel()
 	local := netip.MustParsePrefix("127.0.0.0/8")
 	inner := netip.MustParsePrefix("10.0.0.0/8")
@@ -204,8 +233,8 @@ func TestClientIsTheRightmostAddressThatIsNoTrustedProxy(t *testing.T) {
 		forwarded []string // header lines
 		client    string   // in the log
 	}{
-		"nobody trusted":            {nil, []string{"203.0.113.7"}, "127.0.0.1"},
-		"another trusted":           {[]netip.Prefix{inner}, []string{"203.0.113.7"}, "127.0.0.1"},
+		"no proxy trusted":          {nil, []string{"203.0.113.7"}, "127.0.0.1"},
+		"another proxy trusted":     {[]netip.Prefix{inner}, []string{"203.0.113.7"}, "127.0.0.1"},
 		"no header":                 {[]netip.Prefix{local}, nil, "127.0.0.1"},
 		"one proxy":                 {[]netip.Prefix{local}, []string{"203.0.113.7"}, "203.0.113.7"},
 		"forged start":              {[]netip.Prefix{local}, []string{"198.51.100.1, 203.0.113.7"}, "203.0.113.7"},
@@ -237,28 +266,28 @@ func TestClientIsTheRightmostAddressThatIsNoTrustedProxy(t *testing.T) {
 				r = r.with("X-Forwarded-For: " + line)
 			}
 			s.do(t, r)
-			if got := s.log.lines("request")[0]["client"]; got != test.client {
+			if got := s.log.Lines("request")[0]["client"]; got != test.client {
 				t.Errorf("client is %v, want %s", got, test.client)
 			}
 		})
 	}
 }
 
-func TestClientsAreLimitedApart(t *testing.T) {
+func TestClientsAreLimitedSeparately(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		trusted       bool
 		first, second string
-		together      bool
+		same          bool
 	}{
-		"two addresses":                  {true, "203.0.113.7", "203.0.113.8", false},
-		"one address":                    {true, "203.0.113.7", "203.0.113.7", true},
-		"one address, written otherwise": {true, "203.0.113.7", "::ffff:203.0.113.7", true},
-		"whatever stands before":         {true, "203.0.113.7", "8.8.8.8, 203.0.113.7", true},
-		"a subscriber's IPv6 network":    {true, "2001:db8:0:1::7", "2001:db8:0:1:ffff::8", true},
-		"two IPv6 networks":              {true, "2001:db8:0:1::7", "2001:db8:0:2::7", false},
-		"scope of an address":            {true, "fe80::1%eth0", "fe80::2%eth1", true},
-		"believed by nobody":             {false, "203.0.113.7", "203.0.113.8", true},
+		"two addresses":               {true, "203.0.113.7", "203.0.113.8", false},
+		"one address":                 {true, "203.0.113.7", "203.0.113.7", true},
+		"one address in two forms":    {true, "203.0.113.7", "::ffff:203.0.113.7", true},
+		"another address in front":    {true, "203.0.113.7", "8.8.8.8, 203.0.113.7", true},
+		"a subscriber's IPv6 network": {true, "2001:db8:0:1::7", "2001:db8:0:1:ffff::8", true},
+		"two IPv6 networks":           {true, "2001:db8:0:1::7", "2001:db8:0:2::7", false},
+		"scope of an address":         {true, "fe80::1%eth0", "fe80::2%eth1", true},
+		"no proxy trusted":            {false, "203.0.113.7", "203.0.113.8", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -272,10 +301,93 @@ func TestClientsAreLimitedApart(t *testing.T) {
 			for _, r := range []request{wrong("ada@example.com"), register} {
 				s.do(t, r.with(first))
 				s.do(t, r.with(first)).want(t, 429, s.do(t, r.with(first)).body)
-				if got := s.do(t, r.with(second)); test.together != (got.status == 429) {
+				if got := s.do(t, r.with(second)); test.same != (got.status == 429) {
 					t.Errorf("%s: %d %s", r.path, got.status, got.body)
 				}
 			}
 		})
 	}
+}
+
+// TestWrongPasswordsOfAnAccountCountAsFailedLogIns mixes the three endpoints that verify
+// a password.
+func TestWrongPasswordsOfAnAccountCountAsFailedLogIns(t *testing.T) {
+	t.Parallel()
+	wrongCurrent := changePassword.sending(fields{"current_password", "wrong", "new_password", "x"}.json())
+	wrongOwn := unregister.sending(fields{"password", "wrong"}.json())
+	for name, attempts := range map[string][]request{
+		"password":   {wrongCurrent, wrongCurrent, wrongCurrent, wrongCurrent},
+		"unregister": {wrongOwn, wrongOwn, wrongOwn, wrongOwn},
+		"all":        {wrong("ada@example.com"), wrongCurrent, wrongOwn, wrong("ADA@example.com")},
+		"right last": {wrongOwn, wrongCurrent, wrong("ada@example.com"), unregister},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serve(t, func(s *server) { s.config.MaxLoginFailures = 3 })
+			for _, r := range attempts[:3] {
+				if got := s.do(t, r); got.status != 400 && got.status != 401 {
+					t.Errorf("%s: got %d %s", r.path, got.status, got.body)
+				}
+			}
+			for _, r := range []request{attempts[3], changePassword, unregister, logIn} {
+				s.do(t, r).want(t, 429, fail(tooManyFailures), "Retry-After: 900", "Cache-Control: no-store")
+			}
+			s.do(t, wrong("bob@example.com")).want(t, 401, mismatch)
+			if got := s.do(t, changePassword.sending("", "")); got.status != 400 {
+				t.Errorf("the fields are checked after the limit: got %d %s", got.status, got.body)
+			}
+			s.clock.advance(15 * time.Minute)
+			if got := s.do(t, changePassword); got.status != 200 {
+				t.Errorf("after the window: got %d %s", got.status, got.body)
+			}
+		})
+	}
+}
+
+func TestLostCompareAndSwapIsNoFailedLogIn(t *testing.T) {
+	t.Parallel()
+	lost := func(field string) error { return domain.PasswordMismatch(field, domain.ChangedMeanwhile) }
+	s := serve(t, func(s *server) {
+		s.config.MaxLoginFailures = 2
+		s.auth.ChangePasswordFunc = func(context.Context, domain.Claims, domain.Password, domain.Password) (domain.AccessToken, error) {
+			return domain.AccessToken{}, lost("current_password")
+		}
+		s.auth.UnregisterFunc = func(context.Context, domain.Claims, domain.Password) error { return lost("password") }
+	})
+	for range 5 {
+		s.do(t, changePassword).want(t, 400, invalid("current_password", "Does not match"))
+		s.do(t, unregister).want(t, 400, invalid("password", "Does not match"))
+	}
+}
+
+// TestOperationsWithPasswordsOfOneClientAreBounded blocks all operations that make or
+// verify a hash. The bound is 100.
+func TestOperationsWithPasswordsOfOneClientAreBounded(t *testing.T) {
+	t.Parallel()
+	const bound = 100
+	reset := changeUser.sending("application/json", `{"password":"x"}`)
+	blocked := []request{changePassword, unregister, createUser, reset, register, logIn}
+	release := make(chan struct{})
+	var begun sync.WaitGroup
+	begun.Add(bound)
+	wait := func(context.Context) error {
+		begun.Done()
+		<-release
+		return nil
+	}
+	s := serve(t, func(s *server) {
+		for _, method := range []string{"ChangePassword", "Unregister", "Create of an account", "Change", "Register", "LogIn"} {
+			calls[method].replace(s, wait)
+		}
+	})
+	var ended sync.WaitGroup
+	for i := range bound {
+		ended.Go(func() { s.do(t, blocked[i%len(blocked)]) })
+	}
+	begun.Wait()
+	for _, r := range blocked {
+		s.do(t, r).want(t, 503, message("Service Unavailable"), "Retry-After: 1")
+	}
+	close(release)
+	ended.Wait()
 }

@@ -15,17 +15,18 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"github.com/widgetd/widgetd/adapters/fiberhttp"
-	"github.com/widgetd/widgetd/adapters/fiberhttp/openapitest"
+	"github.com/widgetd/widgetd/internal/openapitest"
+	"github.com/widgetd/widgetd/ports/conformance/sample"
 )
 
 var update = flag.Bool("update", false, "write openapi.json")
 
-func TestDocumentIsTheOneWritten(t *testing.T) {
+func TestOpenAPIJSONIsGeneratedFromYAML(t *testing.T) {
 	written, err := os.ReadFile("openapi.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	text, err := yaml.YAMLToJSON(written) // which keeps the order
+	text, err := yaml.YAMLToJSON(written) // keeps the order of keys
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,7 +46,7 @@ func TestDocumentIsTheOneWritten(t *testing.T) {
 	}
 }
 
-func TestDocumentHasTheRoutesAndNoOthers(t *testing.T) {
+func TestDocumentHasExactlyTheRoutesOfTheServer(t *testing.T) {
 	t.Parallel()
 	got := slices.Sorted(slices.Values(document().Operations()))
 	want := slices.Sorted(slices.Values(serve(t).http.Routes()))
@@ -54,7 +55,7 @@ func TestDocumentHasTheRoutesAndNoOthers(t *testing.T) {
 	}
 }
 
-func TestExamplesAreAsTheDocumentHasThem(t *testing.T) {
+func TestExamplesOfTheDocumentAreValid(t *testing.T) {
 	t.Parallel()
 	var written node
 	if err := json.Unmarshal(fiberhttp.OpenAPI(), &written); err != nil {
@@ -74,9 +75,9 @@ func TestExamplesAreAsTheDocumentHasThem(t *testing.T) {
 			}
 			header.Set("Content-Type", "application/json")
 			for name, example := range written.follow(response).at("content", "application/json", "examples").each() {
-				body := must(json.Marshal(example["value"]))
+				body := sample.Must(json.Marshal(example["value"]))
 				err := document().Check(method, strings.NewReplacer("{", "", "}", "").Replace(path),
-					http.Response{StatusCode: must(strconv.Atoi(status)), Header: header}, string(body))
+					http.Response{StatusCode: sample.Must(strconv.Atoi(status)), Header: header}, string(body))
 				if err != nil {
 					t.Errorf("%s: %s, %s: %v", operation, status, name, err)
 				}
@@ -85,14 +86,14 @@ func TestExamplesAreAsTheDocumentHasThem(t *testing.T) {
 		}
 	}
 	if tried < 50 {
-		t.Errorf("there are %d examples", tried)
+		t.Errorf("got %d examples, want at least 50", tried)
 	}
 }
 
-// node is an object of the document.
+// node is a JSON object of the document.
 type node map[string]any
 
-// at returns the object at that path, or an empty one.
+// at returns the object at a path, or an empty one.
 func (n node) at(path ...string) node {
 	for _, name := range path {
 		n, _ = n[name].(map[string]any)
@@ -100,7 +101,7 @@ func (n node) at(path ...string) node {
 	return n
 }
 
-// each returns the objects in an object.
+// each returns the objects that are fields of an object.
 func (n node) each() map[string]node {
 	objects := map[string]node{}
 	for name := range n {
@@ -109,7 +110,7 @@ func (n node) each() map[string]node {
 	return objects
 }
 
-// follow returns what an object of the document n refers to, or else itself.
+// follow returns the object that a $ref refers to, or the object itself.
 func (n node) follow(object node) node {
 	if to, found := object["$ref"].(string); found {
 		return n.at(strings.Split(strings.TrimPrefix(to, "#/"), "/")...)
@@ -117,7 +118,7 @@ func (n node) follow(object node) node {
 	return object
 }
 
-func TestResponsesThatAreNotDocumentedAreNoticed(t *testing.T) {
+func TestCheckFindsUndocumentedResponses(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	for name, test := range map[string]struct {
@@ -137,10 +138,10 @@ func TestResponsesThatAreNotDocumentedAreNoticed(t *testing.T) {
 			t.Parallel()
 			changed := bytes.ReplaceAll(fiberhttp.OpenAPI(), []byte(test.old), []byte(test.new))
 			r := s.do(t, test.request)
-			err := must(openapitest.Parse(changed)).Check(test.request.method, test.request.path,
+			err := sample.Must(openapitest.Parse(changed)).Check(test.request.method, test.request.path,
 				http.Response{StatusCode: r.status, Header: r.header}, r.body)
 			if err == nil {
-				t.Error("nobody noticed")
+				t.Error("Check returned no error")
 			}
 		})
 	}

@@ -1,25 +1,17 @@
 package fiberhttp
 
 import (
-	"bytes"
-	"encoding/json"
 	"strconv"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
 
+	"github.com/widgetd/widgetd/adapters/fiberhttp/internal/text"
 	"github.com/widgetd/widgetd/domain"
 )
 
-// What is asked for most, a widget, a page of them and a user, is written as JSON by
-// hand. For a page of ten that takes a seventh of the time of encoding/json and the
-// texts that it wants of every field, 134 of which were garbage afterwards. Libraries
-// that generate such code or compile it at run time (easyjson, goccy/go-json, sonic)
-// still want structs of finished texts to write. The tests hold every byte to what
-// encoding/json makes of the structs that the contract describes.
-
-// send answers 200 with the JSON that render appends to what it is given, which is
-// the buffer of the response.
+// send responds with status 200 and the JSON that render appends to the buffer of
+// the response.
 func send(c *fiber.Ctx, render func([]byte) []byte) error {
 	response := c.Response()
 	body := response.SwapBody(nil)
@@ -28,37 +20,71 @@ func send(c *fiber.Ctx, render func([]byte) []byte) error {
 	return nil
 }
 
+// appendUser appends an account for its own user.
 func appendUser(b []byte, user domain.User, expiresIn time.Duration) []byte {
-	registered := momentOf(user.RegisteredOn)
-	b = appendText(append(b, `{"email":`...), user.Email.String())
+	b = appendIdentity(b, user)
+	b = appendRegistration(b, user)
+	b = text.AppendDigits(append(b, `","token_expires_in":"`...), expiresIn)
+	return append(b, `"}`...)
+}
+
+// appendAccount appends an account for an administrator. The list is the path of the
+// accounts, for the link.
+func appendAccount(b []byte, list string, user domain.User) []byte {
+	b = appendIdentity(b, user)
+	b = strconv.AppendBool(append(b, `,"disabled":`...), user.Disabled)
+	b = appendRegistration(b, user)
+	b = append(append(append(b, `","link":"`...), list...), '/')
+	b = user.PublicID.Append(b)
+	return append(b, `"}`...)
+}
+
+// appendIdentity appends the first fields of an account, from the opening brace on.
+func appendIdentity(b []byte, user domain.User) []byte {
+	b = text.AppendJSON(append(b, `{"email":`...), user.Email.String())
 	b = user.PublicID.Append(append(b, `,"public_id":"`...))
-	b = strconv.AppendBool(append(b, `","admin":`...), user.Admin)
-	b = registered.appendShort(append(b, `,"registered_on":"`...))
-	b = registered.appendISO8601(append(b, `","registered_on_iso8601":"`...))
-	b = appendDigits(append(b, `","token_expires_in":"`...), expiresIn)
-	return append(b, `"}`...)
+	return strconv.AppendBool(append(b, `","admin":`...), user.Admin)
 }
 
-func appendWidget(b []byte, widget domain.Widget, now time.Time) []byte {
-	created, deadline := momentOf(widget.CreatedAt), momentOf(widget.Deadline.Time())
-	b = appendText(append(b, `{"name":`...), widget.Name.String())
-	b = appendText(append(b, `,"info_url":`...), widget.InfoURL.String())
-	b = created.appendShort(append(b, `,"created_at":"`...))
-	b = created.appendISO8601(append(b, `","created_at_iso8601":"`...))
-	b = created.appendRFC822(append(b, `","created_at_rfc822":"`...))
-	b = deadline.appendShort(append(b, `","deadline":"`...))
-	b = deadline.appendISO8601(append(b, `","deadline_iso8601":"`...))
+// appendRegistration appends the time of the registration, without the last quotation
+// mark.
+func appendRegistration(b []byte, user domain.User) []byte {
+	registered := text.SplitTime(user.RegisteredOn)
+	b = registered.AppendShort(append(b, `,"registered_on":"`...))
+	return registered.AppendISO8601(append(b, `","registered_on_iso8601":"`...))
+}
+
+// appendWidget appends a widget. The list is the path of the widgets, for the link.
+func appendWidget(b []byte, list string, widget domain.Widget, now time.Time) []byte {
+	created, deadline := text.SplitTime(widget.CreatedAt), text.SplitTime(widget.Deadline.Time())
+	b = text.AppendJSON(append(b, `{"name":`...), widget.Name.String())
+	b = text.AppendJSON(append(b, `,"info_url":`...), widget.InfoURL.String())
+	b = created.AppendShort(append(b, `,"created_at":"`...))
+	b = created.AppendISO8601(append(b, `","created_at_iso8601":"`...))
+	b = created.AppendRFC822(append(b, `","created_at_rfc822":"`...))
+	b = deadline.AppendShort(append(b, `","deadline":"`...))
+	b = deadline.AppendISO8601(append(b, `","deadline_iso8601":"`...))
 	b = strconv.AppendBool(append(b, `","deadline_passed":`...), widget.Deadline.PassedAt(now))
-	b = appendRemaining(append(b, `,"time_remaining":"`...), widget.Deadline, now)
-	b = appendText(append(b, `","owner":{"email":`...), widget.Owner.Email.String())
+	b = text.AppendRemaining(append(b, `,"time_remaining":"`...), widget.Deadline, now)
+	b = appendOwnerEmail(append(b, `","owner":{"email":`...), widget.Owner)
 	b = widget.Owner.PublicID.Append(append(b, `,"public_id":"`...))
-	b = appendEscaped(append(b, `"},"link":"`+widgetsPath+`/`...), widget.Name.String())
+	b = append(append(append(b, `"},"link":"`...), list...), '/')
+	b = text.AppendEscaped(b, widget.Name.String())
 	return append(b, `"}`...)
 }
 
-func appendPage(b []byte, page domain.Page, now time.Time) []byte {
+// appendOwnerEmail appends the email of an owner, or null if the account was deleted.
+func appendOwnerEmail(b []byte, owner domain.Owner) []byte {
+	if owner.Email == (domain.Email{}) {
+		return append(b, "null"...)
+	}
+	return text.AppendJSON(b, owner.Email.String())
+}
+
+// appendPage appends a page of a list. appendItem appends an item.
+func appendPage[T any](b []byte, of list, page domain.Page[T], appendItem func([]byte, T) []byte) []byte {
 	b = append(b, `{"links":{`...)
-	for i, link := range linksOf(page) {
+	for i, link := range pageLinks(page) {
 		if link.page == 0 {
 			continue
 		}
@@ -66,7 +92,7 @@ func appendPage(b []byte, page domain.Page, now time.Time) []byte {
 			b = append(b, ',')
 		}
 		b = append(append(append(b, '"'), link.rel...), `":"`...)
-		b = append(link.appendTarget(b, page.Request), '"')
+		b = append(link.appendTarget(b, of, page.Request), '"')
 	}
 	b = strconv.AppendBool(append(b, `},"has_prev":`...), page.HasPrev())
 	b = strconv.AppendBool(append(b, `,"has_next":`...), page.HasNext())
@@ -74,77 +100,35 @@ func appendPage(b []byte, page domain.Page, now time.Time) []byte {
 	b = appendInt(append(b, `,"total_pages":`...), page.TotalPages())
 	b = appendInt(append(b, `,"items_per_page":`...), page.Request.Size())
 	b = appendInt(append(b, `,"total_items":`...), page.TotalItems)
-	b = append(b, `,"items":[`...)
-	for i, widget := range page.Items {
+	return append(appendItems(b, page.Items, appendItem), '}')
+}
+
+// appendSlice appends a part of a list that is read by position. appendItem appends an
+// item.
+func appendSlice[T any](b []byte, links []sliceLink, slice domain.Slice[T], size int, appendItem func([]byte, T) []byte) []byte {
+	b = append(b, `{"links":{`...)
+	for i, link := range links {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		b = appendWidget(b, widget, now)
+		b = append(append(append(b, '"'), link.rel...), `":"`...)
+		b = append(append(b, link.target...), '"')
 	}
-	return append(b, `]}`...)
+	b = strconv.AppendBool(append(b, `},"has_next":`...), slice.Next != "")
+	b = appendInt(append(b, `,"items_per_page":`...), size)
+	return append(appendItems(b, slice.Items, appendItem), '}')
 }
 
-// appendLinkHeader writes the links as a Link header (RFC 8288 section 3).
-func appendLinkHeader(b []byte, page domain.Page) []byte {
-	for i, link := range linksOf(page) {
-		if link.page == 0 {
-			continue
-		}
+// appendItems appends the field of a page with its items.
+func appendItems[T any](b []byte, items []T, appendItem func([]byte, T) []byte) []byte {
+	b = append(b, `,"items":[`...)
+	for i, item := range items {
 		if i > 0 {
-			b = append(b, ", "...)
+			b = append(b, ',')
 		}
-		b = link.appendTarget(append(b, '<'), page.Request)
-		b = append(append(append(b, `>; rel="`...), link.rel...), '"')
+		b = appendItem(b, item)
 	}
-	return b
-}
-
-// link leads from a page to another one.
-type link struct {
-	rel  string
-	page int // 0 when there is none
-}
-
-func linksOf(page domain.Page) [5]link {
-	links := [...]link{{"self", page.Request.Number()}, {"first", 1}, {"prev", 0}, {"next", 0}, {"last", page.LastPage()}}
-	if page.HasPrev() {
-		links[2].page = page.PrevPage()
-	}
-	if page.HasNext() {
-		links[3].page = page.NextPage()
-	}
-	return links
-}
-
-func (l link) appendTarget(b []byte, request domain.PageRequest) []byte {
-	b = appendInt(append(b, widgetsPath+"?page="...), l.page)
-	return appendInt(append(b, "&per_page="...), request.Size())
+	return append(b, ']')
 }
 
 func appendInt(b []byte, n int) []byte { return strconv.AppendInt(b, int64(n), 10) }
-
-// appendText writes a string.
-func appendText(b []byte, text string) []byte {
-	return append(appendEscaped(append(b, '"'), text), '"')
-}
-
-// appendEscaped writes what stands within the quotes of a string. Where JSON has
-// to escape something, or may have to, as it is not ASCII, it asks encoding/json.
-func appendEscaped(b []byte, text string) []byte {
-	for i := range len(text) {
-		if c := text[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' {
-			encoded, _ := encodeJSON(text) // fails for no string
-			return append(b, encoded[len(`"`):len(encoded)-len("\"\n")]...)
-		}
-	}
-	return append(b, text...)
-}
-
-// encodeJSON writes a value with the characters of URLs as they are.
-func encodeJSON(v any) ([]byte, error) {
-	var text bytes.Buffer
-	encoder := json.NewEncoder(&text)
-	encoder.SetEscapeHTML(false)
-	err := encoder.Encode(v)
-	return text.Bytes(), err
-}

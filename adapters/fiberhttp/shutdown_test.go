@@ -12,16 +12,23 @@ import (
 	"github.com/widgetd/widgetd/domain"
 )
 
-func TestShutdownLetsRequestsInFlightEnd(t *testing.T) {
-	t.Parallel()
-	entered, leave := make(chan struct{}), make(chan struct{})
-	s := serve(t, func(s *server) {
+// serveBlocked starts a server whose getWidget closes entered and then waits until
+// leave is closed.
+func serveBlocked(t *testing.T) (s *server, entered, leave chan struct{}) {
+	t.Helper()
+	entered, leave = make(chan struct{}), make(chan struct{})
+	return serve(t, func(s *server) {
 		s.widgets.GetFunc = func(context.Context, domain.WidgetName) (domain.Widget, error) {
 			close(entered)
 			<-leave
 			return gear, nil
 		}
-	})
+	}), entered, leave
+}
+
+func TestShutdownWaitsForRequestsInProgress(t *testing.T) {
+	t.Parallel()
+	s, entered, leave := serveBlocked(t)
 	idle := s.dial(t)
 	idle.do(t, request{method: "GET", path: "/healthz"})
 
@@ -51,32 +58,25 @@ func TestShutdownLetsRequestsInFlightEnd(t *testing.T) {
 	}
 }
 
-func TestShutdownWaitsNoLongerThanItsContext(t *testing.T) {
+func TestShutdownReturnsWhenItsContextEnds(t *testing.T) {
 	t.Parallel()
-	entered, leave := make(chan struct{}), make(chan struct{})
-	s := serve(t, func(s *server) {
-		s.widgets.GetFunc = func(context.Context, domain.WidgetName) (domain.Widget, error) {
-			close(entered)
-			<-leave
-			return gear, nil
-		}
-	})
+	s, entered, leave := serveBlocked(t)
 	answered := make(chan response, 1)
 	go func() { answered <- s.do(t, getWidget) }()
 	<-entered
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := s.http.Shutdown(ctx); err == nil {
-		t.Error("no error though a request is in flight")
+		t.Error("Shutdown returned no error while a request was in progress")
 	}
 	close(leave)
 	(<-answered).want(t, 200, gearBody)
 }
 
-func TestShutdownDoesNotWaitForAClientThatLingers(t *testing.T) {
+func TestShutdownDoesNotWaitForARefusedClient(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	c := s.dial(t) // stays open, with nothing more to send
+	c := s.dial(t) // stays open and sends nothing more
 	c.do(t, logIn.sending("application/json", strings.Repeat("x", 300<<10))).want(t, 413, message("Request Entity Too Large"))
 	begin := time.Now()
 	if err := s.http.Shutdown(t.Context()); err != nil {
@@ -87,11 +87,11 @@ func TestShutdownDoesNotWaitForAClientThatLingers(t *testing.T) {
 	}
 }
 
-func TestShutdownDoesNotWaitForAClientThatSaysNothing(t *testing.T) {
+func TestShutdownDoesNotWaitForASilentClient(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	silent := s.dial(t)
-	s.do(t, request{method: "GET", path: "/healthz"}) // so the one before is accepted
+	s.do(t, request{method: "GET", path: "/healthz"}) // the connection before is accepted now
 	begin := time.Now()
 	if err := s.http.Shutdown(t.Context()); err != nil {
 		t.Error(err)
@@ -100,6 +100,6 @@ func TestShutdownDoesNotWaitForAClientThatSaysNothing(t *testing.T) {
 		t.Errorf("took %v", took)
 	}
 	if _, err := silent.in.ReadByte(); err == nil {
-		t.Error("the client is told something")
+		t.Error("the client got a response")
 	}
 }

@@ -1,7 +1,6 @@
 package fiberhttp
 
 import (
-	"context"
 	"maps"
 	"slices"
 	"strconv"
@@ -14,39 +13,39 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// Observer is told how requests ended, to count them. It is safe for concurrent
-// use. Every text that it is told is one of a fixed few.
-type Observer interface {
-	// RequestEnded is told of every request. The route is a pattern, empty where
-	// there is none for the request; then took may be 0 for one that could not be
-	// read, and the method empty.
+// Metrics counts requests. The texts that it gets are from small fixed sets: clients
+// cannot add to them. A Metrics must be safe for concurrent use.
+type Metrics interface {
+	// RequestEnded is called for every request. The route is a pattern, or empty
+	// if no route matched. The method is empty if the request could not be read.
 	RequestEnded(method, route string, status int, took time.Duration)
-	// LogInEnded is told of every log-in: it succeeded, was refused (email or
-	// password), limited, invalid (input), unavailable, or failed.
+	// LogInEnded is called for every log-in. The outcome is succeeded, refused
+	// (wrong email or password, or a disabled account), limited, invalid (input),
+	// unavailable or failed.
 	LogInEnded(outcome string)
-	// LimitReached is told which limit refused a request: login_failures or
-	// registrations.
+	// LimitReached is called for every request that a limit refuses:
+	// login_failures or registrations.
 	LimitReached(limit string)
 }
 
-// The routes that have limits.
+// The routes with limits.
 const (
-	registerRoute = Base + "/auth/register"
-	logInRoute    = Base + "/auth/login"
+	registerRoute = authPath + "/register"
+	logInRoute    = authPath + "/login"
 )
 
-// observe tells the observer, if there is one, how a request ended.
-func (s *Server) observe(r *request) {
-	observer := s.config.Observer
-	if observer == nil {
+// count passes a request that has ended to the metrics.
+func (s *Server) count(r *request) {
+	m := s.config.Metrics
+	if m == nil {
 		return
 	}
-	observer.RequestEnded(r.method, r.route, r.status, r.took)
+	m.RequestEnded(r.method, r.route, r.status, r.took)
 	if r.route == logInRoute {
-		observer.LogInEnded(logInOutcome(r.status))
+		m.LogInEnded(logInOutcome(r.status))
 	}
 	if r.status == fiber.StatusTooManyRequests {
-		observer.LimitReached(limitOf(r.route))
+		m.LimitReached(limitOf(r.route))
 	}
 }
 
@@ -54,7 +53,7 @@ func logInOutcome(status int) string {
 	switch status {
 	case fiber.StatusOK:
 		return "succeeded"
-	case fiber.StatusUnauthorized:
+	case fiber.StatusUnauthorized, fiber.StatusForbidden:
 		return "refused"
 	case fiber.StatusTooManyRequests:
 		return "limited"
@@ -73,18 +72,21 @@ func limitOf(route string) string {
 	return "login_failures"
 }
 
-// trace begins a span for the request, in the trace that its headers name, if
-// any. The span has no path, as the log has none.
+// trace starts a span for the request. If the request's headers name a trace, the span
+// belongs to that trace. The span does not contain the request's path, which may
+// contain a secret.
 func (s *Server) trace(c *fiber.Ctx) error {
-	ctx := s.config.Propagator.Extract(context.Background(), headers{c})
+	ctx := s.config.Propagator.Extract(c.UserContext(), headers{c})
 	ctx, span := s.config.Tracer.Start(ctx, "request", trace.WithSpanKind(trace.SpanKindServer))
 	defer span.End()
 	c.SetUserContext(ctx)
-	return c.Next()
+	err := c.Next()
+	s.describe(span, requestOf(c))
+	return err
 }
 
-// endSpan tells the request's span, if there is one, how the request ended.
-func (s *Server) endSpan(span trace.Span, r *request) {
+// describe sets the attributes of the span of a request that has ended.
+func (s *Server) describe(span trace.Span, r *request) {
 	if !span.IsRecording() {
 		return
 	}
@@ -108,13 +110,14 @@ func (s *Server) endSpan(span trace.Span, r *request) {
 	}
 }
 
-// headers are those of a request, for a propagator to read.
+// headers lets a propagator read the headers of a request. It implements
+// propagation.TextMapCarrier.
 type headers struct{ *fiber.Ctx }
 
 // Get returns the value of a header.
 func (h headers) Get(key string) string { return strings.Clone(h.Ctx.Get(key)) }
 
-// Set is for those who send.
+// Set does nothing: only clients set headers of a request.
 func (headers) Set(string, string) {}
 
 // Keys returns the names of all headers.

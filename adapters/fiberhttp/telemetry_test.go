@@ -20,7 +20,7 @@ import (
 	"github.com/widgetd/widgetd/domain"
 )
 
-// tally is an observer who counts.
+// tally counts its calls by their arguments.
 type tally struct {
 	mu     sync.Mutex
 	counts map[string]int
@@ -37,7 +37,7 @@ func (o *tally) count(what string) {
 
 func (o *tally) RequestEnded(method, route string, status int, took time.Duration) {
 	if took < 0 {
-		panic("a request of no time")
+		panic("the duration of a request is not positive")
 	}
 	o.count(fmt.Sprintf("%s %s %d", method, route, status))
 }
@@ -46,14 +46,14 @@ func (o *tally) LogInEnded(outcome string) { o.count("log-in " + outcome) }
 
 func (o *tally) LimitReached(limit string) { o.count("limit " + limit) }
 
-func TestObserverIsToldOfEveryRequest(t *testing.T) {
+func TestEveryRequestIsCounted(t *testing.T) {
 	t.Parallel()
 	const logInPath, registerPath = "/api/v1/auth/login", "/api/v1/auth/register"
 	unavailable := &domain.Error{Kind: domain.Unavailable}
 	for name, test := range map[string]struct {
 		request  request
-		logInErr error // in place of an answer
-		times    int   // the request is sent, 1 if not set
+		logInErr error // the error of LogIn
+		times    int   // number of times that the request is sent; 0 means 1
 		want     map[string]int
 	}{
 		"widget":         {request: getWidget, want: map[string]int{"GET /api/v1/widgets/:name 200": 1}},
@@ -64,19 +64,19 @@ func TestObserverIsToldOfEveryRequest(t *testing.T) {
 		"nonsense":       {request: request{raw: "nonsense\r\n\r\n"}, want: map[string]int{"  400": 1}},
 		"large":          {request: logIn.sending("text/plain", strings.Repeat("x", 65<<10)), want: map[string]int{"POST  413": 1}},
 		"log-in":         {request: logIn, want: map[string]int{"POST " + logInPath + " 200": 1, "log-in succeeded": 1}},
-		"wrong password": {request: logIn, logInErr: domain.CredentialsMismatch, want: map[string]int{"POST " + logInPath + " 401": 1, "log-in refused": 1}},
+		"wrong password": {request: logIn, logInErr: domain.ErrCredentialsMismatch, want: map[string]int{"POST " + logInPath + " 401": 1, "log-in refused": 1}},
 		"no email":       {request: logIn.sending(fields{"password", "x"}.json()), want: map[string]int{"POST " + logInPath + " 400": 1, "log-in invalid": 1}},
 		"no form":        {request: logIn.sending("text/plain", "x"), want: map[string]int{"POST " + logInPath + " 415": 1, "log-in invalid": 1}},
 		"store is down":  {request: logIn, logInErr: unavailable, want: map[string]int{"POST " + logInPath + " 503": 1, "log-in unavailable": 1}},
 		"fault":          {request: logIn, logInErr: errors.New("damaged"), want: map[string]int{"POST " + logInPath + " 500": 1, "log-in failed": 1}},
-		"guesses":        {request: logIn, logInErr: domain.CredentialsMismatch, times: 3, want: map[string]int{"POST " + logInPath + " 401": 2, "log-in refused": 2, "POST " + logInPath + " 429": 1, "log-in limited": 1, "limit login_failures": 1}},
+		"guesses":        {request: logIn, logInErr: domain.ErrCredentialsMismatch, times: 3, want: map[string]int{"POST " + logInPath + " 401": 2, "log-in refused": 2, "POST " + logInPath + " 429": 1, "log-in limited": 1, "limit login_failures": 1}},
 		"registrations":  {request: register, times: 5, want: map[string]int{"POST " + registerPath + " 201": 3, "POST " + registerPath + " 429": 2, "limit registrations": 2}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			observer := &tally{}
+			metrics := &tally{}
 			s := serve(t, func(s *server) {
-				s.config.Observer = observer
+				s.config.Metrics = metrics
 				s.config.MaxLoginFailures, s.config.MaxRegistrations = 2, 3
 				if test.logInErr != nil {
 					s.auth.LogInFunc = func(context.Context, domain.Email, domain.Password) (domain.AccessToken, error) {
@@ -87,16 +87,17 @@ func TestObserverIsToldOfEveryRequest(t *testing.T) {
 			for range max(1, test.times) {
 				s.do(t, test.request)
 			}
-			observer.mu.Lock()
-			defer observer.mu.Unlock()
-			if !maps.Equal(observer.counts, test.want) {
-				t.Errorf("got %v, want %v", observer.counts, test.want)
+			metrics.mu.Lock()
+			defer metrics.mu.Unlock()
+			if !maps.Equal(metrics.counts, test.want) {
+				t.Errorf("got %v, want %v", metrics.counts, test.want)
 			}
 		})
 	}
 }
 
-// traced lets a server trace, and returns what records the spans.
+// traced returns a recorder, and a function that makes a server record its spans
+// there.
 func traced(t *testing.T) (*tracetest.SpanRecorder, func(*server)) {
 	recorder := tracetest.NewSpanRecorder()
 	provider := sdk.NewTracerProvider(sdk.WithSpanProcessor(recorder))
@@ -112,7 +113,7 @@ func TestEveryRequestIsASpan(t *testing.T) {
 	const somebody = "ab000000-0000-0000-0000-000000000001"
 	for name, test := range map[string]struct {
 		request request
-		err     error // of the port
+		err     error // of Get
 		span    string
 		status  codes.Code
 		want    []string // attributes
@@ -148,7 +149,7 @@ func TestEveryRequestIsASpan(t *testing.T) {
 				t.Errorf("the span is %q, %v, %v", span.Name(), span.SpanKind(), span.Status())
 			}
 			if inPort.IsValid() && !inPort.Equal(span.SpanContext()) {
-				t.Error("the port is called with another span")
+				t.Error("the context of the port has another span")
 			}
 			var got []string
 			for _, attribute := range span.Attributes() {
@@ -163,14 +164,14 @@ func TestEveryRequestIsASpan(t *testing.T) {
 			if events := span.Events(); (test.err != nil) != (len(events) == 1) {
 				t.Errorf("events are %v", events)
 			}
-			if id := s.log.lines("request")[0]["trace_id"]; id != span.SpanContext().TraceID().String() {
+			if id := s.log.Lines("request")[0]["trace_id"]; id != span.SpanContext().TraceID().String() {
 				t.Errorf("the log has trace_id %v", id)
 			}
 		})
 	}
 }
 
-func TestTraceOfTheCallerIsContinued(t *testing.T) {
+func TestSpanContinuesTheTraceOfTheClient(t *testing.T) {
 	t.Parallel()
 	recorder, tracing := traced(t)
 	s := serve(t, tracing)
@@ -190,18 +191,18 @@ func TestTraceOfTheCallerIsContinued(t *testing.T) {
 	}
 }
 
-func TestWithoutATracerNothingIsTraced(t *testing.T) {
+func TestNoSpanWithoutATracer(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(s *server) {
 		s.widgets.GetFunc = func(ctx context.Context, _ domain.WidgetName) (domain.Widget, error) {
 			if trace.SpanContextFromContext(ctx).IsValid() {
-				t.Error("a span")
+				t.Error("the context has a span")
 			}
 			return gear, nil
 		}
 	})
 	s.do(t, getWidget.with("traceparent: 00-0123456789abcdef0123456789abcdef-fedcba9876543210-01")).want(t, 200, gearBody)
-	if id, found := s.log.lines("request")[0]["trace_id"]; found {
+	if id, found := s.log.Lines("request")[0]["trace_id"]; found {
 		t.Errorf("the log has trace_id %v", id)
 	}
 }

@@ -2,6 +2,7 @@ package fiberhttp
 
 import (
 	"embed"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 	"github.com/swaggest/swgui/v5/static"
@@ -9,19 +10,29 @@ import (
 
 const uiPath = Base + "/ui"
 
-// uiPolicy is what the page may load and do: nothing from another host, no
-// script and no style that is written in the page itself, no frame around it.
-// Swagger UI's pictures are in its styles, as data.
-const uiPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
-	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+// uiPolicy lets the page load only files of this server, and forbids inline scripts,
+// inline styles and frames. It allows data URLs for images, which the style sheet of
+// Swagger UI contains. Requests may also go to the base URL, if that is set: the page
+// sends them there, also when it was loaded from another address of this server.
+func uiPolicy(base string) string {
+	connect := "'self'"
+	if base != "" {
+		connect += " " + originOf(base)
+	}
+	return "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src " + connect + "; " +
+		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+}
 
-// pageFiles are the page around Swagger UI.
+// pageFiles has the page that loads Swagger UI.
 //
 //go:embed ui
 var pageFiles embed.FS
 
-// routeUI serves the page that shows the OpenAPI document.
+// routeUI serves the page that shows the OpenAPI document. All references to the
+// page and in the page are relative, so that it works under any path that a proxy
+// serves it at.
 func (s *Server) routeUI() {
+	policy := uiPolicy(s.config.BaseURL)
 	page := newFile(fiber.MIMETextHTMLCharsetUTF8, read(pageFiles, "ui/index.html"))
 	files := map[string]file{
 		"page.js":              newFile(fiber.MIMETextJavaScriptCharsetUTF8, read(pageFiles, "ui/page.js")),
@@ -30,9 +41,13 @@ func (s *Server) routeUI() {
 		"swagger-ui.css":       newGzippedFile("text/css; charset=utf-8", read(static.FS, "swagger-ui.css.gz")),
 		"favicon-32x32.png":    newFile("image/png", read(static.FS, "favicon-32x32.png")),
 	}
-	s.fiber.Get("/", func(c *fiber.Ctx) error { return c.Redirect(uiPath) })
+	s.fiber.Get("/", redirectToUI)
+	s.fiber.Get(Base, redirectToUI)
 	s.fiber.Get(uiPath, func(c *fiber.Ctx) error {
-		c.Set(fiber.HeaderContentSecurityPolicy, uiPolicy)
+		if c.Path() != uiPath {
+			return redirectToUI(c) // its references would not lead to its files
+		}
+		c.Set(fiber.HeaderContentSecurityPolicy, policy)
 		return page.serve(c)
 	})
 	s.fiber.Get(uiPath+"/:file", func(c *fiber.Ctx) error {
@@ -44,11 +59,37 @@ func (s *Server) routeUI() {
 	})
 }
 
+// redirectToUI redirects a request for the root, [Base] or the page to the page.
+func redirectToUI(c *fiber.Ctx) error {
+	prefix, path := "", c.Path()
+	if m := mountOf(c); m != nil {
+		prefix, path = m.prefix, m.path
+	}
+	return c.Redirect(relativeReference(prefix+path, prefix+uiPath))
+}
+
+// relativeReference returns the shortest relative reference (RFC 3986 section
+// 4.2) that leads from one absolute path to another. Segments that both paths begin
+// with are not in the reference, so both may be below any further path.
+func relativeReference(from, to string) string {
+	folder := from[:strings.LastIndexByte(from, '/')+1]
+	up := 0
+	for !strings.HasPrefix(to, folder) {
+		folder = folder[:strings.LastIndexByte(folder[:len(folder)-1], '/')+1]
+		up++
+	}
+	reference := strings.Repeat("../", up) + to[len(folder):]
+	if segment, _, _ := strings.Cut(reference, "/"); strings.Contains(segment, ":") {
+		return "./" + reference // a browser would take the segment for a scheme
+	}
+	return reference
+}
+
 // read returns an embedded file.
 func read(files embed.FS, name string) []byte {
 	content, err := files.ReadFile(name)
 	if err != nil {
-		panic(err) // no such file was there when this was compiled
+		panic(err) // the file is not embedded
 	}
 	return content
 }

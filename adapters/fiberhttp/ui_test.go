@@ -1,19 +1,38 @@
 package fiberhttp_test
 
 import (
+	"encoding/json"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/widgetd/widgetd/adapters/fiberhttp"
+	"github.com/widgetd/widgetd/ports/conformance/sample"
 )
 
-func TestRootRedirectsToThePage(t *testing.T) {
+// TestRedirectsToTheUIPageWorkUnderAnyPath resolves each redirect as a client does
+// whose proxy serves the server under a path.
+func TestRedirectsToTheUIPageWorkUnderAnyPath(t *testing.T) {
 	t.Parallel()
-	serve(t).do(t, request{method: "GET", path: "/"}).want(t, 302, "", "Location: /api/v1/ui")
+	s := serve(t)
+	for path, location := range map[string]string{
+		"/": "api/v1/ui", "/?x=y": "api/v1/ui", "/api/v1": "v1/ui", "/api/v1?x=/y/": "v1/ui",
+		"/api/v1/": "ui", "/api/v1//": "../ui", "/api/v1/ui/": "../ui", "/api/v1/ui//": "../../ui",
+	} {
+		for _, method := range []string{"GET", "HEAD"} {
+			s.do(t, request{method: method, path: path}).want(t, 302, "", "Location: "+location)
+		}
+		for _, mount := range []string{"", "/widgets", "/a/b/c"} {
+			base := sample.Must(url.Parse("https://proxy.example:8443" + mount + path))
+			if got := base.ResolveReference(sample.Must(url.Parse(location))).String(); got != "https://proxy.example:8443"+mount+"/api/v1/ui" {
+				t.Errorf("%s leads to %s", base, got)
+			}
+		}
+	}
 }
 
-func TestPageLoadsOnlyWhatTheServerHas(t *testing.T) {
+func TestUIPageLoadsOnlyFilesOfTheServer(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	page := s.do(t, request{method: "GET", path: "/api/v1/ui"})
@@ -26,15 +45,35 @@ func TestPageLoadsOnlyWhatTheServerHas(t *testing.T) {
 	if len(links) < 5 {
 		t.Fatalf("the page loads %v", links)
 	}
+	base := sample.Must(url.Parse("/api/v1/ui"))
 	for _, link := range links {
-		plain := s.do(t, request{method: "GET", path: link[1]})
+		reference := sample.Must(url.Parse(link[1]))
+		if reference.IsAbs() || reference.Host != "" || strings.HasPrefix(reference.Path, "/") {
+			t.Errorf("%s is not relative to the page", link[1])
+		}
+		path := base.ResolveReference(reference).Path
+		plain := s.do(t, request{method: "GET", path: path})
 		plain.want(t, 200, plain.body, "Content-Encoding:")
-		s.do(t, request{method: "GET", path: link[1]}.with("Accept-Encoding: gzip, br")).want(t, 200,
-			s.do(t, request{method: "GET", path: link[1]}.with("Accept-Encoding: gzip")).body)
+		s.do(t, request{method: "GET", path: path}.with("Accept-Encoding: gzip, br")).want(t, 200,
+			s.do(t, request{method: "GET", path: path}.with("Accept-Encoding: gzip")).body)
 	}
 }
 
-func TestUnknownFilesOfThePageAreNotFound(t *testing.T) {
+func TestServerOfTheDocumentIsRelativeToTheDocument(t *testing.T) {
+	t.Parallel()
+	var document struct{ Servers []struct{ URL string } }
+	if err := json.Unmarshal(fiberhttp.OpenAPI(), &document); err != nil || len(document.Servers) != 1 {
+		t.Fatalf("servers %+v, %v", document.Servers, err)
+	}
+	for _, name := range []string{"openapi.json", "swagger.json"} {
+		base := sample.Must(url.Parse("https://proxy.example/widgets/api/v1/" + name))
+		if got := base.ResolveReference(sample.Must(url.Parse(document.Servers[0].URL))).String(); got != "https://proxy.example/widgets/" {
+			t.Errorf("the server of %s is %s", base, got)
+		}
+	}
+}
+
+func TestUnknownFilesOfTheUIPageAreNotFound(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	for _, path := range []string{"nope", "nope.js", "a/b", "..", "%2e%2e", "index.html", "swagger-ui.css.gz", "page.js/x", "Page.js"} {
@@ -42,7 +81,7 @@ func TestUnknownFilesOfThePageAreNotFound(t *testing.T) {
 	}
 }
 
-func TestDocumentIsServedOnceToWhoKeepsIt(t *testing.T) {
+func TestDocumentAndUIFilesHaveETags(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	for _, path := range []string{"/api/v1/openapi.json", "/api/v1/swagger.json", "/api/v1/ui", "/api/v1/ui/page.js", "/api/v1/ui/swagger-ui.css"} {

@@ -1,32 +1,51 @@
 package fiberhttp
 
 import (
-	"net/url"
+	"errors"
+	"strings"
 
 	"github.com/gofiber/fiber/v2"
 
 	"github.com/widgetd/widgetd/domain"
 )
 
-const widgetsPath = Base + "/widgets"
+const (
+	widgetsPath   = Base + "/widgets"
+	widgetPattern = widgetsPath + "/:" + nameParameter
 
-func (s *Server) listWidgets(c *fiber.Ctx) error {
-	request, err := domain.ParsePageRequest(
-		query(c, "page", domain.DefaultPage), query(c, "per_page", domain.DefaultPerPage))
-	if err != nil {
-		return err
+	// mergePatch is the media type of RFC 7396. A widget's patch is an object without null:
+	// no field can be removed.
+	mergePatch = "application/merge-patch+json"
+
+	// widgetPatchTypes are the media types of a widget's patch, for the header Accept-Patch
+	// (RFC 5789 section 3.1).
+	widgetPatchTypes = mergePatch + ", " + fiber.MIMEApplicationJSON + ", " + fiber.MIMEApplicationForm + ", " + fiber.MIMEMultipartForm
+)
+
+// errNotAdministrator has the message of [domain.NotAnAdministrator].
+var errNotAdministrator = errors.New("Not an administrator") //nolint:staticcheck // for a person
+
+// errNoWidgetChange is the error for a change of a widget that has none of the fields.
+var errNoWidgetChange = errors.New("Send at least one of the fields info_url, deadline and owner") //nolint:staticcheck // for a person
+
+// acquireLargePage waits while maxLargePages large pages are being made. The caller must
+// call release. Small pages do not wait.
+func (s *Server) acquireLargePage(c *fiber.Ctx, size int) (release func(), err error) {
+	if size <= largestSmallPage {
+		return func() {}, nil
 	}
-	page, err := s.widgets.List(c.UserContext(), request)
-	if err != nil {
-		return err
+	release = func() { <-s.largePages }
+	select {
+	case s.largePages <- struct{}{}:
+		return release, nil
+	default: // Done of the context starts a timer
 	}
-	now := s.clock.Now()
-	return send(c, func(b []byte) []byte {
-		header := &c.Response().Header // which copies, so that b is free for the body again
-		header.SetCanonical([]byte(fiber.HeaderLink), appendLinkHeader(b, page))
-		header.SetCanonical([]byte("Total-Count"), appendInt(b, page.TotalItems))
-		return appendPage(b, page, now)
-	})
+	select {
+	case s.largePages <- struct{}{}:
+		return release, nil
+	case <-c.UserContext().Done():
+		return nil, c.UserContext().Err()
+	}
 }
 
 func (s *Server) createWidget(c *fiber.Ctx) error {
@@ -34,19 +53,24 @@ func (s *Server) createWidget(c *fiber.Ctx) error {
 	if err != nil {
 		return err
 	}
-	name := field(body, "name", domain.ParseWidgetName)
-	infoURL, deadline := s.widgetFields(body)
-	if err := body.refused.Err(); err != nil {
+	name, fields := field(body, "name", domain.ParseWidgetName), s.widgetFields(body)
+	condition := readCollectionCondition(c, body.invalid)
+	if err := body.invalid.Err(); err != nil {
 		return err
 	}
-	if err := s.widgets.Create(c.UserContext(), claimsOf(c), name, infoURL, deadline); err != nil {
+	widget, err := s.widgets.Create(c.UserContext(), claimsOf(c), name, fields, condition)
+	if err != nil {
 		return err
 	}
-	return created(c, name)
+	return s.created(c, widget)
 }
 
 func (s *Server) getWidget(c *fiber.Ctx) error {
-	name, err := s.existingName(c)
+	known, err := readKnown(c)
+	if err != nil {
+		return err
+	}
+	name, err := existingName(c)
 	if err != nil {
 		return err
 	}
@@ -55,7 +79,9 @@ func (s *Server) getWidget(c *fiber.Ctx) error {
 		return err
 	}
 	now := s.clock.Now()
-	return send(c, func(b []byte) []byte { return appendWidget(b, widget, now) })
+	return sendVersion(c, widget.Version, known, func(b []byte) []byte {
+		return appendWidget(b, s.linksOf(c).widgets, widget, now)
+	})
 }
 
 func (s *Server) putWidget(c *fiber.Ctx) error {
@@ -64,79 +90,115 @@ func (s *Server) putWidget(c *fiber.Ctx) error {
 		return err
 	}
 	name, err := domain.ParseWidgetName(pathName(c))
-	body.refused.Note("name", err)
-	infoURL, deadline := s.widgetFields(body)
-	if err := body.refused.Err(); err != nil {
+	body.invalid.Add("name", err)
+	fields, condition := s.widgetFields(body), readCondition(c, body.invalid)
+	if err := body.invalid.Err(); err != nil {
 		return err
 	}
-	isNew, err := s.widgets.Put(c.UserContext(), claimsOf(c), name, infoURL, deadline)
+	widget, isNew, err := s.widgets.Put(c.UserContext(), claimsOf(c), name, fields, condition)
 	switch {
 	case err != nil:
 		return err
 	case isNew:
-		return created(c, name)
+		return s.created(c, widget)
 	}
-	return c.JSON(succeeded("'" + name.String() + "' was successfully updated"))
+	return updated(c, widget)
 }
 
-func (s *Server) deleteWidget(c *fiber.Ctx) error {
-	name, err := s.existingName(c)
+func (s *Server) patchWidget(c *fiber.Ctx) error {
+	body, err := readBody(c, mergePatch)
 	if err != nil {
 		return err
 	}
-	if err := s.widgets.Delete(c.UserContext(), claimsOf(c), name); err != nil {
+	change, condition := s.widgetChange(body), readCondition(c, body.invalid)
+	if err := body.invalid.Err(); err != nil {
+		return err
+	}
+	name, err := existingName(c)
+	if err != nil {
+		return err
+	}
+	widget, err := s.widgets.Change(c.UserContext(), claimsOf(c), name, change, condition)
+	if err != nil {
+		return err
+	}
+	return updated(c, widget)
+}
+
+func (s *Server) deleteWidget(c *fiber.Ctx) error {
+	invalid := domain.Fields{}
+	condition := readCondition(c, invalid)
+	if err := invalid.Err(); err != nil {
+		return err
+	}
+	name, err := existingName(c)
+	if err != nil {
+		return err
+	}
+	if err := s.widgets.Delete(c.UserContext(), claimsOf(c), name, condition); err != nil {
 		return err
 	}
 	return c.SendStatus(fiber.StatusNoContent)
 }
 
-// widgetFields parses the fields that both writes take.
-func (s *Server) widgetFields(b body) (domain.InfoURL, domain.Deadline) {
-	return field(b, "info_url", domain.ParseInfoURL),
-		field(b, "deadline", func(text string) (domain.Deadline, error) { return parseDeadline(text, s.clock.Now()) })
+// widgetFields parses the fields of a widget that POST and PUT have in common.
+func (s *Server) widgetFields(b body) domain.WidgetFields {
+	return domain.WidgetFields{
+		InfoURL:  field(b, "info_url", domain.ParseInfoURL),
+		Deadline: field(b, "deadline", s.parseDeadline),
+	}
 }
 
-func created(c *fiber.Ctx, name domain.WidgetName) error {
-	c.Set(fiber.HeaderLocation, widgetLink(name))
-	return c.Status(fiber.StatusCreated).JSON(succeeded("New widget added: " + name.String() + "."))
+// widgetChange parses the fields of a widget that PATCH changes. A body without any of them
+// is invalid.
+func (s *Server) widgetChange(b body) domain.WidgetChange {
+	if !b.has("info_url") && !b.has("deadline") && !b.has("owner") {
+		b.invalid.Add("body", errNoWidgetChange)
+	}
+	return domain.WidgetChange{
+		InfoURL:  optionalField(b, "info_url", domain.ParseInfoURL),
+		Deadline: optionalField(b, "deadline", s.parseDeadline),
+		Owner:    optionalField(b, "owner", parseNewOwner),
+	}
 }
 
-// existingName returns the {name} of the path. No widget has a name that breaks
-// the rules, so such a one is not found.
-func (s *Server) existingName(c *fiber.Ctx) (domain.WidgetName, error) {
-	text := pathName(c)
-	name, err := domain.ParseWidgetName(text)
+// parseNewOwner parses the public id of an account. The error for a text that is not a
+// public id is the same as for an account that is not an administrator.
+func parseNewOwner(text string) (domain.Owner, error) {
+	if text == "" {
+		return domain.Owner{}, domain.ErrMissing
+	}
+	id, err := parseID(text)
 	if err != nil {
-		return domain.WidgetName{}, domain.WidgetNotFound(text)
+		return domain.Owner{}, errNotAdministrator
 	}
-	return name, nil
+	return domain.Owner{PublicID: id}, nil
 }
 
-// pathName returns a copy of the {name} of the path, unescaped and in lower case:
-// that of A to Z, for other scripts have letters that become an a-z.
-func pathName(c *fiber.Ctx) string {
-	raw := c.Params("name")
-	text, err := url.PathUnescape(raw)
-	if err != nil {
-		text = raw
-	}
-	var short [domain.MaxWidgetNameBytes]byte // room on the stack for that of a widget
-	lower := append(short[:0], text...)
-	for i, b := range lower {
-		if 'A' <= b && b <= 'Z' {
-			lower[i] = b + ('a' - 'A')
-		}
-	}
-	return string(lower)
+func (s *Server) parseDeadline(text string) (domain.Deadline, error) {
+	return domain.ParseDeadline(text, s.clock.Now())
 }
 
-// query returns a copy of a parameter of the query, or fallback when it is not
-// there at all.
-func query(c *fiber.Ctx, name, fallback string) string {
-	if args := c.Context().QueryArgs(); args.Has(name) {
-		return string(args.Peek(name))
-	}
-	return fallback
+func (s *Server) created(c *fiber.Ctx, widget domain.Widget) error {
+	setETag(c, widget.Version)
+	c.Set(fiber.HeaderLocation, s.linksOf(c).widgets+"/"+widget.Name.String())
+	return c.Status(fiber.StatusCreated).JSON(succeeded("New widget added: " + widget.Name.String() + "."))
 }
 
-func widgetLink(name domain.WidgetName) string { return widgetsPath + "/" + name.String() }
+func updated(c *fiber.Ctx, widget domain.Widget) error {
+	setETag(c, widget.Version)
+	return c.JSON(succeeded("'" + widget.Name.String() + "' was successfully updated"))
+}
+
+// setAcceptPatch sets the header Accept-Patch of a response to OPTIONS for a widget, and of
+// the refusal of a patch whose media type is none of widgetPatchTypes.
+func (s *Server) setAcceptPatch(c *fiber.Ctx, status int) {
+	isOptions := status == fiber.StatusMethodNotAllowed && c.Method() == fiber.MethodOptions
+	isUnsupported := status == fiber.StatusUnsupportedMediaType && c.Method() == fiber.MethodPatch
+	if !isOptions && !isUnsupported {
+		return
+	}
+	if w, found := s.writeOf(fiber.MethodPatch, strings.TrimRight(c.Path(), "/")); found && w.pattern == widgetPattern {
+		c.Set("Accept-Patch", widgetPatchTypes)
+	}
+}

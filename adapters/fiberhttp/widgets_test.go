@@ -9,26 +9,26 @@ import (
 	"time"
 
 	"github.com/widgetd/widgetd/domain"
+	"github.com/widgetd/widgetd/ports/conformance/sample"
 )
 
 const nameRule = "A widget's name is 1 to 100 of the lowercase letters a-z, digits, hyphens and underscores"
 
-func TestCreateAnswersWhereTheWidgetIs(t *testing.T) {
+func TestCreateReturnsTheLocation(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	s.do(t, createWidget).want(t, 201, success("New widget added: sprocket."), "Location: /api/v1/widgets/sprocket")
 	got := s.widgets.CreateCalls()
-	if len(got) != 1 || got[0].Claims != adminClaims || got[0].Name != name("sprocket") ||
-		got[0].InfoURL.String() != "https://example.com/s?a=1&b=2#c" || got[0].Deadline.Time() != domain.EndOfDay(2027, time.May, 13) {
-		t.Errorf("the port received %+v", got)
+	if len(got) != 1 || got[0].Claims != adminClaims || got[0].Name != sample.WidgetName("sprocket") || got[0].Fields != sprocketFields {
+		t.Errorf("the port got %+v", got)
 	}
 }
 
-func TestCreateOfATakenNameIsRefused(t *testing.T) {
+func TestCreateRefusesATakenName(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(s *server) {
-		s.widgets.CreateFunc = func(_ context.Context, _ domain.Claims, name domain.WidgetName, _ domain.InfoURL, _ domain.Deadline) error {
-			return domain.WidgetExists(name)
+		s.widgets.CreateFunc = func(_ context.Context, _ domain.Claims, name domain.WidgetName, _ domain.WidgetFields, _ domain.Condition) (domain.Widget, error) {
+			return domain.Widget{}, domain.WidgetNameTaken(name)
 		}
 	})
 	s.do(t, createWidget).want(t, 409, fail("Widget name: sprocket already exists, must be unique."), "Location:")
@@ -55,20 +55,19 @@ func TestPutUpdatesOrCreates(t *testing.T) {
 	missing := putWidget
 	missing.path = "/api/v1/widgets/new_one-2"
 	s.do(t, missing).want(t, 201, success("New widget added: new_one-2."), "Location: /api/v1/widgets/new_one-2")
-	for i, want := range []string{"gear", "new_one-2"} { // not the name in the body
-		if got := s.widgets.PutCalls()[i]; got.Claims != adminClaims || got.Name.String() != want ||
-			got.InfoURL.String() != "https://example.com/s?a=1&b=2#c" || got.Deadline.Time() != domain.EndOfDay(2027, time.May, 13) {
-			t.Errorf("the port received %+v", got)
+	for i, want := range []string{"gear", "new_one-2"} { // the name of the path, not of the body
+		if got := s.widgets.PutCalls()[i]; got.Claims != adminClaims || got.Name.String() != want || got.Fields != sprocketFields {
+			t.Errorf("the port got %+v", got)
 		}
 	}
 }
 
-func TestDeleteAnswersWithNothing(t *testing.T) {
+func TestDeleteReturnsNoContent(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	s.do(t, deleteWidget).want(t, 204, "", "Content-Length:", "Transfer-Encoding:")
 	if got := s.widgets.DeleteCalls(); len(got) != 1 || got[0].Claims != adminClaims || got[0].Name != gear.Name {
-		t.Errorf("the port received %+v", got)
+		t.Errorf("the port got %+v", got)
 	}
 }
 
@@ -100,13 +99,13 @@ func TestNameInAPathIsUnescapedAndLowerCased(t *testing.T) {
 				received = append(received, call.Name.String())
 			}
 			if !slices.Contains(received, name) {
-				t.Errorf("the port received %q", received)
+				t.Errorf("the port got %q", received)
 			}
 		})
 	}
 }
 
-func TestNamesThatNoWidgetCanHaveAreNotFound(t *testing.T) {
+func TestInvalidNamesInAPathAreNotFound(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	long := strings.Repeat("a", 300)
@@ -153,17 +152,17 @@ func TestNamesThatNoWidgetCanHaveAreNotFound(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		if d, p := s.widgets.DeleteCalls(), s.widgets.PutCalls(); len(d)+len(p) > 0 {
-			t.Errorf("the port received %+v %+v", d, p)
+			t.Errorf("the port got %+v %+v", d, p)
 		}
 	})
 }
 
-func TestWritesValidateEveryField(t *testing.T) {
+func TestWritesReportEveryInvalidField(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	const (
 		notURL   = "Not an absolute http or https URL with a host"
-		unknown  = " is not a date or datetime in a known format. Known are 2027-05-13, 2027-05-13T17:00:00Z, 2027-05-13 17:00, 2027-05-13T17:00:00+02:00, 05/13/2027, 5/13/27, May 13 2027, May 13, 2027, 13 May 2027 and Thu, 13 May 2027 17:00:00 GMT"
+		unknown  = " is not a date or datetime in a known format. Known are 2027-05-13, 2027-05-13T17:00:00Z, 2027-05-13 17:00, 2027-05-13T17:00:00+02:00, 05/13/2027, 5/13/27, 5/13/2027, 5:00:00 PM, May 13 2027, May 13, 2027, 13 May 2027, Thu, 13 May 2027 17:00:00 GMT, and what JavaScript's Date and Go's Time print"
 		past     = "The deadline 2026-11-21 is past: today is 2026-11-22 (UTC)"
 		goodURL  = "https://example.com"
 		tomorrow = "2026-11-23"
@@ -171,7 +170,7 @@ func TestWritesValidateEveryField(t *testing.T) {
 	for title, test := range map[string]struct {
 		sent   fields
 		create string
-		put    string // its errors, where they differ for want of a name
+		put    string // the errors of PUT, which ignores the name in the body
 	}{
 		"all wrong": {
 			fields{"name", "Gear", "info_url", "ftp://example.com", "deadline", "soon"},
@@ -205,17 +204,17 @@ func TestWritesValidateEveryField(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		if c, p := s.widgets.CreateCalls(), s.widgets.PutCalls(); len(c)+len(p) > 0 {
-			t.Errorf("the port received %+v %+v", c, p)
+			t.Errorf("the port got %+v %+v", c, p)
 		}
 	})
 }
 
-func TestPageSaysWhereItIs(t *testing.T) {
+func TestPageHasLinksAndCounts(t *testing.T) {
 	t.Parallel()
 	const largest = "9223372036854775807"
 	for query, test := range map[string]struct {
 		total                          int
-		number, size, prev, next, last string // prev and next empty where there is none
+		number, size, prev, next, last string // prev and next are "" without such a page
 		pages                          int
 	}{
 		"":                     {total: 11, number: "1", size: "10", next: "2", last: "2", pages: 2},
@@ -237,8 +236,8 @@ func TestPageSaysWhereItIs(t *testing.T) {
 		t.Run(query, func(t *testing.T) {
 			t.Parallel()
 			s := serve(t, func(s *server) {
-				s.widgets.ListFunc = func(_ context.Context, page domain.PageRequest) (domain.Page, error) {
-					return domain.Page{Request: page, TotalItems: test.total}, nil
+				s.widgets.ListFunc = func(_ context.Context, page domain.PageRequest) (domain.Page[domain.Widget], error) {
+					return domain.Page[domain.Widget]{Request: page, TotalItems: test.total}, nil
 				}
 			})
 			var links, header []string
@@ -254,20 +253,20 @@ func TestPageSaysWhereItIs(t *testing.T) {
 			list := listWidgets
 			list.path += query
 			s.do(t, list).want(t, 200, want, "Link: "+strings.Join(header, ", "), fmt.Sprintf("Total-Count: %d", test.total))
-			if asked := s.widgets.ListCalls()[0].Page; fmt.Sprint(asked.Number(), asked.Size()) != test.number+" "+test.size {
-				t.Errorf("the port was asked for %+v", asked)
+			if got := s.widgets.ListCalls()[0].Page; fmt.Sprint(got.Number(), got.Size()) != test.number+" "+test.size {
+				t.Errorf("the port got %+v", got)
 			}
 		})
 	}
 }
 
-func TestPageHoldsItsItemsInTheirOrder(t *testing.T) {
+func TestPageHasItsItemsInOrder(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(s *server) {
-		s.widgets.ListFunc = func(_ context.Context, page domain.PageRequest) (domain.Page, error) {
+		s.widgets.ListFunc = func(_ context.Context, page domain.PageRequest) (domain.Page[domain.Widget], error) {
 			other := gear
-			other.Name = name("axle")
-			return domain.Page{Request: page, Items: []domain.Widget{gear, other, gear}, TotalItems: 3}, nil
+			other.Name = sample.WidgetName("axle")
+			return domain.Page[domain.Widget]{Request: page, Items: []domain.Widget{gear, other, gear}, TotalItems: 3}, nil
 		}
 	})
 	got := s.do(t, listWidgets)
@@ -277,7 +276,7 @@ func TestPageHoldsItsItemsInTheirOrder(t *testing.T) {
 	}
 }
 
-func TestPageParametersThatAreNoNumbersAreInvalid(t *testing.T) {
+func TestInvalidPageParametersAreRefused(t *testing.T) {
 	t.Parallel()
 	const (
 		page    = "page must be a whole number, 1 or more"
@@ -326,7 +325,7 @@ func TestPageParametersThatAreNoNumbersAreInvalid(t *testing.T) {
 	}
 	t.Cleanup(func() {
 		if got := s.widgets.ListCalls(); len(got) > 0 {
-			t.Errorf("the port was asked for %+v", got)
+			t.Errorf("the port got %+v", got)
 		}
 	})
 }

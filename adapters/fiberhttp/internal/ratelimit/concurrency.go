@@ -1,0 +1,45 @@
+package ratelimit
+
+import (
+	"errors"
+	"net/netip"
+	"sync"
+
+	"github.com/widgetd/widgetd/domain"
+)
+
+// ConcurrencyLimiter limits the number of operations of one client that are in
+// progress, so that one client cannot use the whole capacity.
+type ConcurrencyLimiter struct {
+	limit int
+
+	mu     sync.Mutex
+	active map[netip.Prefix]int
+}
+
+// NewConcurrencyLimiter returns a limiter for the given number of operations of
+// one client.
+func NewConcurrencyLimiter(limit int) *ConcurrencyLimiter {
+	return &ConcurrencyLimiter{limit: limit, active: map[netip.Prefix]int{}}
+}
+
+// Acquire begins an operation of the client. The caller must call release when
+// it has ended. Acquire returns an Unavailable error if the limit is reached.
+func (l *ConcurrencyLimiter) Acquire(client netip.Prefix) (release func(), err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.active[client] >= l.limit {
+		return nil, &domain.Error{Kind: domain.Unavailable, Err: errors.New("too many registrations and log-ins of one client are in progress")}
+	}
+	l.active[client]++
+	return func() { l.release(client) }, nil
+}
+
+func (l *ConcurrencyLimiter) release(client netip.Prefix) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.active[client]--
+	if l.active[client] == 0 {
+		delete(l.active, client)
+	}
+}
