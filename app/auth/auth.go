@@ -1,152 +1,182 @@
-// Package auth holds the use cases around accounts and tokens. [Service]
-// implements [ports.Auth] on the driven ports it is given, plus what only the
-// operator may do: [Service.AddUser] and [Service.EnsureAdmin].
+// Package auth implements the use cases of users for their own accounts and tokens.
+// [Service] implements [ports.Auth].
 package auth
 
 import (
 	"context"
-	"errors"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 
+	"github.com/widgetd/widgetd/app/internal/audited"
+	"github.com/widgetd/widgetd/app/internal/credentials"
 	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/ports"
 )
 
-// Service registers people, logs them in and out, and tells whose a token is.
-type Service struct {
-	users     ports.UserRepository
-	blacklist ports.TokenBlacklist
-	signer    ports.TokenSigner
-	hasher    ports.PasswordHasher
-	clock     ports.Clock
-	tokenTTL  time.Duration
+// Config holds the ports and the rules of a [Service]. All ports but Audit are required.
+type Config struct {
+	Users     ports.UserRepository
+	Blacklist ports.TokenBlacklist
+	Signer    ports.TokenSigner
+	Hasher    ports.PasswordHasher
+	Clock     ports.Clock
+	Audit     ports.Audit // may be nil
 
-	expired atomic.Pointer[domain.BlacklistedToken] // the latest token that was told so
+	TokenTTL       time.Duration // lifetime of a token; fractions of a second are dropped
+	PasswordPolicy domain.PasswordPolicy
+}
+
+// Service registers users, logs them in and out, authenticates tokens, and changes and
+// deletes the user's own account.
+type Service struct {
+	keeper credentials.Keeper
+	signer ports.TokenSigner
+	audit  ports.Audit
 }
 
 var _ ports.Auth = (*Service)(nil)
 
-// New returns a service whose tokens live for tokenTTL, cut to whole seconds.
-func New(users ports.UserRepository, blacklist ports.TokenBlacklist, signer ports.TokenSigner,
-	hasher ports.PasswordHasher, clock ports.Clock, tokenTTL time.Duration) *Service {
+// New returns a service that uses the ports and rules of config.
+func New(config Config) *Service {
 	return &Service{
-		users:     users,
-		blacklist: blacklist,
-		signer:    signer,
-		hasher:    hasher,
-		clock:     clock,
-		tokenTTL:  tokenTTL.Truncate(time.Second),
+		keeper: credentials.Keeper{
+			Users:     config.Users,
+			Blacklist: config.Blacklist,
+			Hasher:    config.Hasher,
+			Clock:     config.Clock,
+			TokenTTL:  config.TokenTTL.Truncate(time.Second),
+			Policy:    config.PasswordPolicy,
+		},
+		signer: config.Signer,
+		audit:  config.Audit,
 	}
+}
+
+// CheckNewPassword implements [ports.Auth].
+func (s *Service) CheckNewPassword(password domain.Password) error {
+	return s.keeper.Policy.Check(password)
 }
 
 // Register implements [ports.Auth].
-func (s *Service) Register(ctx context.Context, email domain.Email, password domain.Password) (domain.AccessToken, error) {
-	user, err := s.AddUser(ctx, email, password, false)
-	if err != nil {
-		return domain.AccessToken{}, err
-	}
-	return s.issue(user)
-}
-
-// AddUser makes an account, an administrator's if admin is true. AlreadyExists
-// (see [domain.UserExists]) when the email has one.
-func (s *Service) AddUser(ctx context.Context, email domain.Email, password domain.Password, admin bool) (domain.User, error) {
-	hash, err := s.hasher.Hash(ctx, password)
-	if err != nil {
-		return domain.User{}, err
-	}
-	user := domain.NewUser(domain.UUID(uuid.New()), email, hash, admin, s.clock.Now())
-	switch err := s.users.Add(ctx, user); {
-	case errors.Is(err, domain.AlreadyExists):
-		return domain.User{}, domain.UserExists(email)
-	case err != nil:
-		return domain.User{}, err
-	}
-	return user, nil
-}
-
-// EnsureAdmin sees to it that there is an administrator with that email and
-// password. An account that has the email becomes an administrator's and gets
-// the password: whoever registered it first must not come to hold an
-// administrator's account.
-func (s *Service) EnsureAdmin(ctx context.Context, email domain.Email, password domain.Password) error {
-	for {
-		_, err := s.AddUser(ctx, email, password, true)
-		if !errors.Is(err, domain.AlreadyExists) {
+func (s *Service) Register(ctx context.Context, email domain.Email, password domain.Password) (token domain.AccessToken, err error) {
+	event := domain.AuditEvent{Action: domain.AuditUserRegister}
+	err = audited.Do(ctx, s.audit, event, func(event *domain.AuditEvent) error {
+		user, err := s.keeper.Add(ctx, email, password, false)
+		if err != nil {
 			return err
 		}
-		err = s.makeAdmin(ctx, email, password)
-		if !errors.Is(err, domain.NotFound) {
-			return err
-		}
-		// Somebody changed the account meanwhile: look again.
-		if err := ctx.Err(); err != nil {
-			return &domain.Error{Kind: domain.Unavailable, Err: err}
-		}
-	}
-}
-
-func (s *Service) makeAdmin(ctx context.Context, email domain.Email, password domain.Password) error {
-	user, err := s.users.ByEmail(ctx, email)
-	if err != nil {
+		event.Target = user.PublicID.String()
+		event.Actor = event.Target
+		token, err = s.issue(user, domain.UUID{})
 		return err
-	}
-	match, outdated, err := s.hasher.Verify(ctx, user.PasswordHash, password)
-	if err != nil || match && !outdated && user.Admin {
-		return err
-	}
-	currentHash := user.PasswordHash
-	user.Admin = true
-	if user.PasswordHash, err = s.hasher.Hash(ctx, password); err != nil {
-		return err
-	}
-	return s.users.SetCredentials(ctx, user, currentHash)
+	})
+	return onlyIf(err, token)
 }
 
 // LogIn implements [ports.Auth].
-func (s *Service) LogIn(ctx context.Context, email domain.Email, password domain.Password) (domain.AccessToken, error) {
-	user, err := s.users.ByEmail(ctx, email)
-	known := !errors.Is(err, domain.NotFound)
-	if err != nil && known {
-		return domain.AccessToken{}, err
-	}
-	// Without an account the hash is empty, which matches nothing but takes as
-	// long as a wrong password.
-	match, outdated, err := s.hasher.Verify(ctx, user.PasswordHash, password)
-	if err != nil {
-		return domain.AccessToken{}, err
-	}
-	if !match || !known {
-		return domain.AccessToken{}, domain.CredentialsMismatch
-	}
-	if outdated {
-		s.rehash(ctx, user, password)
-	}
-	return s.issue(user)
+func (s *Service) LogIn(ctx context.Context, email domain.Email, password domain.Password) (token domain.AccessToken, err error) {
+	event := domain.AuditEvent{Action: domain.AuditUserLogIn}
+	err = audited.Do(ctx, s.audit, event, func(event *domain.AuditEvent) error {
+		user, cutOff, err := s.account(ctx, email)
+		if err != nil {
+			return err
+		}
+		// Without an account the hash is empty: no password matches it, and Verify
+		// takes as long as for a wrong password.
+		match, outdated, err := s.keeper.Hasher.Verify(ctx, user.PasswordHash, password)
+		isAccount := user.PublicID != domain.UUID{}
+		if isAccount {
+			event.Target = user.PublicID.String()
+		}
+		switch {
+		case err != nil:
+			return err
+		case !match || !isAccount:
+			return domain.ErrCredentialsMismatch
+		case user.Disabled:
+			return domain.ErrAccountDisabled
+		}
+		event.Actor = event.Target
+		if outdated {
+			s.rehash(ctx, user, password)
+		}
+		token, err = s.issue(user, cutOff)
+		return err
+	})
+	return onlyIf(err, token)
 }
 
-// rehash brings the stored hash up to date. The log-in is good whether or not
-// that succeeds, and the next one tries again.
+// account returns the account with the given email, or the zero User, and the cut-off
+// that was in force before the account was read. The order matters: see
+// [domain.CutOff]. The same calls are made if there is no account, so that the time does
+// not reveal it.
+func (s *Service) account(ctx context.Context, email domain.Email) (user domain.User, cutOff domain.UUID, err error) {
+	found, err := s.keeper.Users.ByEmail(ctx, email)
+	if err := exceptNotFound(err); err != nil {
+		return domain.User{}, domain.UUID{}, err
+	}
+	for {
+		if cutOff, err = s.keeper.Blacklist.CutOff(ctx, found.PublicID); err != nil {
+			return domain.User{}, domain.UUID{}, err
+		}
+		user, err = s.keeper.Users.ByPublicID(ctx, found.PublicID)
+		switch {
+		case domain.KindOf(err) == domain.NotFound:
+			return domain.User{}, domain.UUID{}, nil
+		case err != nil:
+			return domain.User{}, domain.UUID{}, err
+		case cutOff != domain.AccountDeleted:
+			return user, cutOff, nil
+		}
+		// The account was deleted, and a copy of the data was restored that has it. A
+		// token must not carry AccountDeleted.
+		if _, err := s.keeper.EndTokens(ctx, user.PublicID); err != nil {
+			return domain.User{}, domain.UUID{}, err
+		}
+	}
+}
+
+// exceptNotFound returns err, or nil if it is NotFound.
+func exceptNotFound(err error) error {
+	if domain.KindOf(err) == domain.NotFound {
+		return nil
+	}
+	return err
+}
+
+// rehash replaces an outdated hash. An error does not fail the log-in: the next
+// log-in tries again.
 func (s *Service) rehash(ctx context.Context, user domain.User, password domain.Password) {
-	currentHash := user.PasswordHash
-	hash, err := s.hasher.Hash(ctx, password)
+	hash, err := s.keeper.Hasher.Hash(ctx, password)
 	if err != nil {
 		return
 	}
-	user.PasswordHash = hash
-	_ = s.users.SetCredentials(ctx, user, currentHash)
+	changed := user
+	changed.PasswordHash = hash
+	_ = s.keeper.Users.Update(ctx, user, changed)
 }
 
-func (s *Service) issue(user domain.User) (domain.AccessToken, error) {
-	claims := domain.NewClaims(domain.UUID(uuid.New()), user, s.clock.Now(), s.tokenTTL)
+func (s *Service) issue(user domain.User, cutOff domain.UUID) (domain.AccessToken, error) {
+	id, err := uuid.NewV7() // the version matters: see domain.BlacklistedToken.ForgottenThrough
+	if err != nil {
+		return domain.AccessToken{}, err
+	}
+	claims := domain.NewClaims(domain.UUID(id), user, s.keeper.Clock.Now(), s.keeper.TokenTTL)
+	claims.CutOff = cutOff
 	token, err := s.signer.Sign(claims)
 	if err != nil {
 		return domain.AccessToken{}, err
 	}
-	return domain.AccessToken{Text: token, ExpiresIn: s.tokenTTL}, nil
+	return domain.AccessToken{Text: token, ExpiresIn: s.keeper.TokenTTL}, nil
+}
+
+// onlyIf returns the token if err is nil.
+func onlyIf(err error, token domain.AccessToken) (domain.AccessToken, error) {
+	if err != nil {
+		return domain.AccessToken{}, err
+	}
+	return token, nil
 }
 
 // Authenticate implements [ports.Auth].
@@ -155,68 +185,58 @@ func (s *Service) Authenticate(ctx context.Context, token string) (domain.Claims
 	if err != nil {
 		return domain.Claims{}, err
 	}
-	if err := s.check(claims); err != nil {
+	if err := claims.CheckAt(s.keeper.Clock.Now()); err != nil {
 		return domain.Claims{}, err
 	}
-	switch blacklisted, err := s.blacklist.Contains(ctx, claims.Blacklisted()); {
-	case err != nil:
+	revocation, err := s.keeper.Blacklist.Check(ctx, claims)
+	if err != nil {
 		return domain.Claims{}, err
-	case blacklisted:
-		return domain.Claims{}, domain.TokenBlacklisted
+	}
+	if err := revocation.Check(claims); err != nil {
+		return domain.Claims{}, err
 	}
 	return claims, nil
 }
 
-// check is [domain.Claims.CheckAt] with a memory: a token that expires no later
-// than one that was told so has expired, also when the clock jumps back.
-func (s *Service) check(claims domain.Claims) error {
-	err := claims.CheckAt(s.clock.Now())
-	token := claims.Blacklisted()
-	latest := s.expired.Load()
-	if err == nil && latest != nil && token.ForgettableAt(latest.ExpiresAt) {
-		return domain.TokenExpired
-	}
-	for errors.Is(err, domain.TokenExpired) && (latest == nil || token.ExpiresAt.After(latest.ExpiresAt)) {
-		told := token // not token itself, which would then be garbage of every request
-		if s.expired.CompareAndSwap(latest, &told) {
-			break
-		}
-		latest = s.expired.Load()
-	}
-	return err
-}
-
-// Purge takes expired tokens off the blacklist and returns how many. The latest
-// token that was told it has expired goes the same way, so that the blacklist
-// knows, for other servers and later starts too, how far time had come.
+// Purge removes from the blacklist the tokens and cut-offs that may be forgotten and
+// returns their number. See [ports.TokenBlacklist].
 func (s *Service) Purge(ctx context.Context) (int, error) {
-	now := s.clock.Now()
-	if latest := s.expired.Load(); latest != nil {
-		switch known, err := s.blacklist.Contains(ctx, *latest); {
-		case err != nil:
-			return 0, err
-		case !known:
-			if err := s.blacklist.Add(ctx, *latest); err != nil {
-				return 0, err
-			}
-		}
-		if now.Before(latest.ExpiresAt) {
-			now = latest.ExpiresAt
-		}
-	}
-	return s.blacklist.Purge(ctx, now)
+	return s.keeper.Blacklist.Purge(ctx, s.keeper.Clock.Now())
 }
 
 // CurrentUser implements [ports.Auth].
 func (s *Service) CurrentUser(ctx context.Context, claims domain.Claims) (domain.User, error) {
-	user, err := s.users.ByPublicID(ctx, claims.Subject)
-	if errors.Is(err, domain.NotFound) {
-		return domain.User{}, domain.TokenInvalid
+	user, err := s.keeper.Users.ByPublicID(ctx, claims.Subject)
+	if domain.KindOf(err) == domain.NotFound {
+		return domain.User{}, domain.ErrTokenInvalid
 	}
 	return user, err
 }
 
 // LogOut implements [ports.Auth].
 func (s *Service) LogOut(ctx context.Context, claims domain.Claims) error {
-	return s.blacklist.Add(ctx, claims.Blacklisted())
+	return s.own(ctx, domain.AuditUserLogOut, claims, func(*domain.AuditEvent) error {
+		if _, err := s.CurrentUser(ctx, claims); err != nil {
+			return err
+		}
+		return s.keeper.Blacklist.Add(ctx, domain.NewBlacklistedToken(claims))
+	})
+}
+
+// LogOutEverywhere implements [ports.Auth].
+func (s *Service) LogOutEverywhere(ctx context.Context, claims domain.Claims) error {
+	return s.own(ctx, domain.AuditUserLogOut, claims, func(event *domain.AuditEvent) error {
+		event.After = map[string]any{"everywhere": true}
+		if _, err := s.CurrentUser(ctx, claims); err != nil {
+			return err
+		}
+		_, err := s.keeper.EndTokens(ctx, claims.Subject)
+		return err
+	})
+}
+
+// own runs an operation of a user on the user's own account and records it.
+func (s *Service) own(ctx context.Context, action domain.AuditAction, claims domain.Claims, operation func(*domain.AuditEvent) error) error {
+	subject := domain.ActorOf(claims).String()
+	return audited.Do(ctx, s.audit, domain.AuditEvent{Action: action, Target: subject, Actor: subject}, operation)
 }

@@ -4,181 +4,187 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/widgetd/widgetd/app/auth"
+	"github.com/widgetd/widgetd/app/internal/calls"
 	"github.com/widgetd/widgetd/domain"
+	"github.com/widgetd/widgetd/ports/conformance/sample"
 	"github.com/widgetd/widgetd/ports/fakes"
 )
 
 var (
-	ctx      = context.Background()
-	now      = time.Date(2026, 11, 22, 6, 55, 4, 123456789, time.UTC)
-	email    = must(domain.ParseEmail("Ada@example.com"))
-	password = must(domain.ParsePassword("open sesame"))
-	ada      = domain.NewUser(domain.UUID{1}, email, "old hash", false, now)
-	claims   = domain.NewClaims(domain.UUID{2}, ada, now, time.Hour)
+	ctx         = context.Background()
+	now         = time.Date(2026, 11, 22, 6, 55, 4, 123456789, time.UTC)
+	email       = sample.Email("Ada@example.com")
+	password    = sample.Password("open sesame")
+	newPassword = sample.Password("close sesame")
+	ada         = domain.NewUser(domain.UUID{1}, email, domain.NewPasswordHash("old hash"), false, now)
+	claims      = domain.NewClaims(domain.UUID{2}, ada, now, time.Hour)
 )
 
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
-}
-
-// stage is a service among fakes that do as they are told and note, in order,
-// which of them were called.
-type stage struct {
+// harness is a service on fakes. It records their calls in order.
+type harness struct {
+	calls.Recorder
 	users     fakes.UserRepositoryMock
 	blacklist fakes.TokenBlacklistMock
 	signer    fakes.TokenSignerMock
 	hasher    fakes.PasswordHasherMock
 	clock     fakes.ClockMock
+	audit     *fakes.AuditMock
 
-	user            domain.User   // whom the repository finds
-	claims          domain.Claims // what a token says
-	match, outdated bool          // what the hasher thinks of a password
-	blacklisted     bool
-	answers         map[string]error // of the calls that do not succeed
-
-	calls  []string
-	failAt int // the call, counted from 0, that fails
-	fault  error
+	user            domain.User       // the account that the repository returns
+	claims          domain.Claims     // the claims that the signer verifies
+	match, outdated bool              // the answer of the hasher
+	revocation      domain.Revocation // the answer of the blacklist
+	policy          domain.PasswordPolicy
 }
 
-func newStage() *stage {
-	s := &stage{user: ada, claims: claims, match: true, answers: map[string]error{}}
-	s.clock.NowFunc = func() time.Time { return now }
-	s.users.AddFunc = func(context.Context, domain.User) error { return s.call("users.Add") }
-	s.users.ByEmailFunc = func(context.Context, domain.Email) (domain.User, error) {
-		return answer(s.user, s.call("users.ByEmail"))
+func newHarness() *harness {
+	h := &harness{user: ada, claims: claims, match: true}
+	h.audit = h.Audit()
+	h.Errors = map[string]error{}
+	h.clock.NowFunc = func() time.Time { return now }
+	h.users.AddFunc = func(context.Context, domain.User) error { return h.Call("users.Add") }
+	h.users.ByEmailFunc = func(context.Context, domain.Email) (domain.User, error) {
+		return calls.Result(h.user, h.Call("users.ByEmail"))
 	}
-	s.users.ByPublicIDFunc = func(context.Context, domain.UUID) (domain.User, error) {
-		return answer(s.user, s.call("users.ByPublicID"))
+	h.users.ByPublicIDFunc = func(context.Context, domain.UUID) (domain.User, error) {
+		return calls.Result(h.user, h.Call("users.ByPublicID"))
 	}
-	s.users.SetCredentialsFunc = func(context.Context, domain.User, string) error { return s.call("users.SetCredentials") }
-	s.blacklist.AddFunc = func(context.Context, domain.BlacklistedToken) error { return s.call("blacklist.Add") }
-	s.blacklist.ContainsFunc = func(context.Context, domain.BlacklistedToken) (bool, error) {
-		return answer(s.blacklisted, s.call("blacklist.Contains"))
+	h.users.UpdateFunc = func(_ context.Context, _, changed domain.User) error {
+		err := h.Call("users.Update")
+		if err == nil {
+			h.user = changed
+		}
+		return err
 	}
-	s.signer.SignFunc = func(domain.Claims) (string, error) { return answer("token", s.call("signer.Sign")) }
-	s.signer.VerifyFunc = func(string) (domain.Claims, error) { return answer(s.claims, s.call("signer.Verify")) }
-	s.hasher.HashFunc = func(context.Context, domain.Password) (string, error) {
-		return answer("new hash", s.call("hasher.Hash"))
+	h.users.DeleteFunc = func(context.Context, domain.User) error { return h.Call("users.Delete") }
+	h.blacklist.AddFunc = func(context.Context, domain.BlacklistedToken) error { return h.Call("blacklist.Add") }
+	h.blacklist.EndTokensFunc = func(context.Context, domain.CutOff) error { return h.Call("blacklist.EndTokens") }
+	h.blacklist.CutOffFunc = func(context.Context, domain.UUID) (domain.UUID, error) {
+		return calls.Result(h.revocation.CutOff, h.Call("blacklist.CutOff"))
 	}
-	s.hasher.VerifyFunc = func(context.Context, string, domain.Password) (bool, bool, error) {
-		match, err := answer(s.match, s.call("hasher.Verify"))
-		return match, s.outdated && match, err
+	h.blacklist.CheckFunc = func(context.Context, domain.Claims) (domain.Revocation, error) {
+		return calls.Result(h.revocation, h.Call("blacklist.Check"))
 	}
-	return s
+	h.signer.SignFunc = func(domain.Claims) (string, error) { return calls.Result("token", h.Call("signer.Sign")) }
+	h.signer.VerifyFunc = func(string) (domain.Claims, error) { return calls.Result(h.claims, h.Call("signer.Verify")) }
+	h.hasher.HashFunc = func(context.Context, domain.Password) (domain.PasswordHash, error) {
+		return calls.Result(domain.NewPasswordHash("new hash"), h.Call("hasher.Hash"))
+	}
+	h.hasher.VerifyFunc = func(context.Context, domain.PasswordHash, domain.Password) (bool, bool, error) {
+		match, err := calls.Result(h.match, h.Call("hasher.Verify"))
+		return match, h.outdated && match, err
+	}
+	return h
 }
 
-// answer returns value, or nothing at all with an error.
-func answer[T any](value T, err error) (T, error) {
-	if err != nil {
-		var zero T
-		return zero, err
-	}
-	return value, nil
-}
+func (h *harness) service() *auth.Service { return h.serviceWithTTL(time.Hour) }
 
-func (s *stage) call(name string) error {
-	s.calls = append(s.calls, name)
-	if s.fault != nil && len(s.calls) == s.failAt+1 {
-		return s.fault
-	}
-	return s.answers[name]
-}
-
-func (s *stage) service() *auth.Service {
-	return auth.New(&s.users, &s.blacklist, &s.signer, &s.hasher, &s.clock, time.Hour)
-}
-
-func (s *stage) wantCalls(t *testing.T, want ...string) {
-	t.Helper()
-	if !slices.Equal(s.calls, want) {
-		t.Errorf("calls are %v, want %v", s.calls, want)
-	}
+func (h *harness) serviceWithTTL(ttl time.Duration) *auth.Service {
+	return auth.New(auth.Config{
+		Users:          &h.users,
+		Blacklist:      &h.blacklist,
+		Signer:         &h.signer,
+		Hasher:         &h.hasher,
+		Clock:          &h.clock,
+		Audit:          h.audit,
+		TokenTTL:       ttl,
+		PasswordPolicy: h.policy,
+	})
 }
 
 // The use cases as functions of one type, for the tables.
-func register(s *auth.Service) (any, error) { return s.Register(ctx, email, password) }
-func addUser(s *auth.Service) (any, error)  { return s.AddUser(ctx, email, password, true) }
-func ensureAdmin(s *auth.Service) (any, error) {
-	return struct{}{}, s.EnsureAdmin(ctx, email, password)
-}
+func register(s *auth.Service) (any, error)     { return s.Register(ctx, email, password) }
 func logIn(s *auth.Service) (any, error)        { return s.LogIn(ctx, email, password) }
 func authenticate(s *auth.Service) (any, error) { return s.Authenticate(ctx, "token") }
 func currentUser(s *auth.Service) (any, error)  { return s.CurrentUser(ctx, claims) }
 func logOut(s *auth.Service) (any, error)       { return struct{}{}, s.LogOut(ctx, claims) }
+func logOutEverywhere(s *auth.Service) (any, error) {
+	return struct{}{}, s.LogOutEverywhere(ctx, claims)
+}
+func changePassword(s *auth.Service) (any, error) {
+	return s.ChangePassword(ctx, claims, password, newPassword)
+}
+func unregister(s *auth.Service) (any, error) { return struct{}{}, s.Unregister(ctx, claims, password) }
 
-// TestEveryPortFailing lets each call of each use case fail in turn: the error
-// comes back as it is, with no result, and nothing further is called.
-func TestEveryPortFailing(t *testing.T) {
+func TestFailureOfAPortEndsTheUseCase(t *testing.T) {
 	t.Parallel()
-	emailTaken := func(s *stage) { s.answers["users.Add"] = domain.AlreadyExists }
 	for name, test := range map[string]struct {
 		run   func(*auth.Service) (any, error)
-		given func(*stage)
 		calls []string
 	}{
-		"Register":     {register, nil, []string{"hasher.Hash", "users.Add", "signer.Sign"}},
-		"AddUser":      {addUser, nil, []string{"hasher.Hash", "users.Add"}},
-		"LogIn":        {logIn, nil, []string{"users.ByEmail", "hasher.Verify", "signer.Sign"}},
-		"Authenticate": {authenticate, nil, []string{"signer.Verify", "blacklist.Contains"}},
-		"CurrentUser":  {currentUser, nil, []string{"users.ByPublicID"}},
-		"LogOut":       {logOut, nil, []string{"blacklist.Add"}},
-		"EnsureAdmin":  {ensureAdmin, nil, []string{"hasher.Hash", "users.Add"}},
-		"EnsureAdmin of an account": {ensureAdmin, emailTaken, []string{
-			"hasher.Hash", "users.Add", "users.ByEmail", "hasher.Verify", "hasher.Hash", "users.SetCredentials",
+		"Register": {register, []string{"audit.Ready", "hasher.Hash", "users.Add", "signer.Sign"}},
+		"LogIn": {logIn, []string{
+			"audit.Ready", "users.ByEmail", "blacklist.CutOff", "users.ByPublicID", "hasher.Verify", "signer.Sign",
+		}},
+		"Authenticate":     {authenticate, []string{"signer.Verify", "blacklist.Check"}},
+		"CurrentUser":      {currentUser, []string{"users.ByPublicID"}},
+		"LogOut":           {logOut, []string{"audit.Ready", "users.ByPublicID", "blacklist.Add"}},
+		"LogOutEverywhere": {logOutEverywhere, []string{"audit.Ready", "users.ByPublicID", "blacklist.EndTokens"}},
+		"ChangePassword": {changePassword, []string{
+			"audit.Ready", "users.ByPublicID", "hasher.Verify", "hasher.Hash", "users.Update", "blacklist.EndTokens",
+			"users.ByPublicID", "signer.Sign",
+		}},
+		"Unregister": {unregister, []string{
+			"audit.Ready", "users.ByPublicID", "hasher.Verify", "users.Delete", "blacklist.EndTokens",
 		}},
 	} {
-		prepare := func() *stage {
-			s := newStage()
-			if test.given != nil {
-				test.given(s)
-			}
-			return s
-		}
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := prepare()
-			if _, err := test.run(s.service()); err != nil {
-				t.Fatal(err)
-			}
-			s.wantCalls(t, test.calls...)
+			calls.TestFaults(t, test.calls, func() (*calls.Recorder, func() (any, error)) {
+				h := newHarness()
+				return &h.Recorder, func() (any, error) { return test.run(h.service()) }
+			})
 		})
-		for i, call := range test.calls {
-			for how, fault := range map[string]error{
-				"is unavailable":  &domain.Error{Kind: domain.Unavailable, Err: errors.New("no answer")},
-				"has a bare kind": domain.Unavailable,
-				"is broken":       errors.New("disk on fire"),
-			} {
-				t.Run(fmt.Sprintf("%s when %s (call %d) %s", name, call, i, how), func(t *testing.T) {
-					t.Parallel()
-					s := prepare()
-					s.failAt, s.fault = i, fault
-					result, err := test.run(s.service())
-					if err != fault { //nolint:errorlint // the very error
-						t.Errorf("error is %v, want %v", err, fault)
-					}
-					if !reflect.ValueOf(result).IsZero() {
-						t.Errorf("a result in spite of the error: %v", result)
-					}
-					s.wantCalls(t, test.calls[:i+1]...)
-				})
-			}
-		}
 	}
 }
 
-func TestRegisterAddsAnOrdinaryUserAndLogsThemIn(t *testing.T) {
+// TestPolicyAppliesToEveryNewPassword proves that the use cases apply the policy. A
+// program without the HTTP adapter then has the same minimum length.
+func TestPolicyAppliesToEveryNewPassword(t *testing.T) {
 	t.Parallel()
-	s := newStage()
+	const reason = "Password is shorter than 12 characters"
+	for field, run := range map[string]func(*auth.Service) (any, error){"password": register, "new_password": changePassword} {
+		t.Run(field, func(t *testing.T) {
+			t.Parallel()
+			h := newHarness()
+			h.policy = domain.PasswordPolicy{MinLength: 13}
+			result, err := run(h.service())
+			var invalid *domain.Error
+			if !errors.As(err, &invalid) || invalid.Kind != domain.Invalid ||
+				!maps.Equal(invalid.Fields, domain.Fields{field: "Password is shorter than 13 characters"}) {
+				t.Errorf("got %v", err)
+			}
+			if !reflect.ValueOf(result).IsZero() {
+				t.Errorf("got the result %v besides the error", result)
+			}
+			if len(h.hasher.HashCalls()) != 0 {
+				t.Error("the password was hashed")
+			}
+		})
+	}
+	h := newHarness()
+	h.policy = domain.PasswordPolicy{MinLength: 12}
+	if err := h.service().CheckNewPassword(password); !errors.Is(err, domain.Invalid) || err.Error() != reason {
+		t.Errorf("CheckNewPassword returns %v", err)
+	}
+	if err := h.service().CheckNewPassword(sample.Password("open sesame!")); err != nil {
+		t.Errorf("CheckNewPassword of 12 characters returns %v", err)
+	}
+	if _, err := h.service().LogIn(ctx, email, password); err != nil {
+		t.Errorf("the policy applies to a log-in: %v", err)
+	}
+}
+
+func TestRegisterAddsAUserWithoutAdminRightsAndIssuesAToken(t *testing.T) {
+	t.Parallel()
+	s := newHarness()
 	token, err := s.service().Register(ctx, email, password)
 	if err != nil {
 		t.Fatal(err)
@@ -190,7 +196,7 @@ func TestRegisterAddsAnOrdinaryUserAndLogsThemIn(t *testing.T) {
 		t.Error("another password was hashed")
 	}
 	user := s.users.AddCalls()[0].User
-	if want := domain.NewUser(user.PublicID, email, "new hash", false, now); user != want || user.PublicID == (domain.UUID{}) {
+	if want := domain.NewUser(user.PublicID, email, domain.NewPasswordHash("new hash"), false, now); user != want || user.PublicID == (domain.UUID{}) {
 		t.Errorf("added %+v", user)
 	}
 	signed := s.signer.SignCalls()[0].Claims
@@ -199,7 +205,7 @@ func TestRegisterAddsAnOrdinaryUserAndLogsThemIn(t *testing.T) {
 	}
 }
 
-func TestRegisterOfATakenEmailNamesItAndIssuesNoToken(t *testing.T) {
+func TestRegisterOfATakenEmailReturnsAlreadyExists(t *testing.T) {
 	t.Parallel()
 	for name, taken := range map[string]error{
 		"bare kind": domain.AlreadyExists,
@@ -207,8 +213,8 @@ func TestRegisterOfATakenEmailNamesItAndIssuesNoToken(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newStage()
-			s.answers["users.Add"] = taken
+			s := newHarness()
+			s.Errors["users.Add"] = taken
 			token, err := s.service().Register(ctx, email, password)
 			if !errors.Is(err, domain.AlreadyExists) || err.Error() != "Ada@example.com is already registered" {
 				t.Errorf("got %v", err)
@@ -216,41 +222,27 @@ func TestRegisterOfATakenEmailNamesItAndIssuesNoToken(t *testing.T) {
 			if token != (domain.AccessToken{}) {
 				t.Errorf("got the token %v", token)
 			}
-			s.wantCalls(t, "hasher.Hash", "users.Add")
+			s.Want(t, "audit.Ready", "hasher.Hash", "users.Add")
 		})
 	}
 }
 
-func TestAddUserMakesAdministratorsOnlyWhenTold(t *testing.T) {
+func TestRegisterGivesEachUserItsOwnID(t *testing.T) {
 	t.Parallel()
-	for _, admin := range []bool{false, true} {
-		s := newStage()
-		user, err := s.service().AddUser(ctx, email, password, admin)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if want := domain.NewUser(user.PublicID, email, "new hash", admin, now); user != want {
-			t.Errorf("got %+v, want %+v", user, want)
-		}
-		if added := s.users.AddCalls()[0].User; added != user {
-			t.Errorf("added %+v, returned %+v", added, user)
-		}
+	h := newHarness()
+	service := h.service()
+	for range 2 {
+		sample.Must(service.Register(ctx, email, password))
 	}
-}
-
-func TestUsersAddedAtOneMomentHaveTheirOwnIDs(t *testing.T) {
-	t.Parallel()
-	service := newStage().service()
-	first, second := must(service.AddUser(ctx, email, password, false)), must(service.AddUser(ctx, email, password, false))
-	if first.PublicID == second.PublicID {
-		t.Errorf("both are %v", first.PublicID)
+	if added := h.users.AddCalls(); added[0].User.PublicID == added[1].User.PublicID {
+		t.Errorf("both are %v", added[0].User.PublicID)
 	}
 }
 
 func TestLogInIssuesAToken(t *testing.T) {
 	t.Parallel()
 	for _, admin := range []bool{false, true} {
-		s := newStage()
+		s := newHarness()
 		s.user.Admin = admin
 		token, err := s.service().LogIn(ctx, email, password)
 		if err != nil {
@@ -262,7 +254,7 @@ func TestLogInIssuesAToken(t *testing.T) {
 		if got := s.users.ByEmailCalls()[0].Email; got != email {
 			t.Errorf("looked for %v", got)
 		}
-		if got := s.hasher.VerifyCalls()[0]; got.Hash != "old hash" || got.Password != password {
+		if got := s.hasher.VerifyCalls()[0]; got.Hash.Reveal() != "old hash" || got.Password != password {
 			t.Errorf("checked %+v", got)
 		}
 		signed := s.signer.SignCalls()[0].Claims
@@ -272,72 +264,76 @@ func TestLogInIssuesAToken(t *testing.T) {
 	}
 }
 
-func TestLogInTellsAnUnknownAccountNoDifferentlyFromAWrongPassword(t *testing.T) {
-	t.Parallel()
-	wrong := newStage()
-	wrong.match = false
-	unknown := newStage()
-	unknown.match = false
-	unknown.answers["users.ByEmail"] = fmt.Errorf("users: %w", domain.NotFound)
+// logInCalls are the calls of a log-in until the password is known to be right.
+var logInCalls = slices.Clip([]string{"audit.Ready", "users.ByEmail", "blacklist.CutOff", "users.ByPublicID", "hasher.Verify"})
 
-	for s, hash := range map[*stage]string{wrong: "old hash", unknown: ""} {
+func TestLogInHidesWhetherTheAccountExists(t *testing.T) {
+	t.Parallel()
+	wrong := newHarness()
+	wrong.match = false
+	unknown := newHarness()
+	unknown.match = false
+	unknown.Errors["users.ByEmail"] = fmt.Errorf("users: %w", domain.NotFound)
+	unknown.Errors["users.ByPublicID"] = domain.NotFound
+
+	for s, hash := range map[*harness]string{wrong: "old hash", unknown: ""} {
 		token, err := s.service().LogIn(ctx, email, password)
-		if err != domain.CredentialsMismatch { //nolint:errorlint // no wrapping that could tell
+		if err != domain.ErrCredentialsMismatch { //nolint:errorlint // wrapping could differ
 			t.Errorf("error is %#v", err)
 		}
 		if token != (domain.AccessToken{}) {
 			t.Errorf("got the token %v", token)
 		}
-		s.wantCalls(t, "users.ByEmail", "hasher.Verify")
-		if got := s.hasher.VerifyCalls()[0]; got.Hash != hash || got.Password != password {
-			t.Errorf("checked %+v, want the hash %q", got, hash)
+		s.Want(t, "audit.Ready", "users.ByEmail", "blacklist.CutOff", "users.ByPublicID", "hasher.Verify")
+		if got := s.hasher.VerifyCalls()[0]; got.Hash.Reveal() != hash || got.Password != password {
+			t.Errorf("checked the hash %q, want %q", got.Hash.Reveal(), hash)
 		}
 	}
 }
 
-func TestLogInBringsAnOutdatedHashUpToDate(t *testing.T) {
+func TestLogInReplacesAnOutdatedHash(t *testing.T) {
 	t.Parallel()
-	s := newStage()
+	s := newHarness()
 	s.outdated, s.user.Admin = true, true
 	if _, err := s.service().LogIn(ctx, email, password); err != nil {
 		t.Fatal(err)
 	}
-	s.wantCalls(t, "users.ByEmail", "hasher.Verify", "hasher.Hash", "users.SetCredentials", "signer.Sign")
+	s.Want(t, append(logInCalls, "hasher.Hash", "users.Update", "signer.Sign")...)
 	if got := s.hasher.HashCalls()[0].Password; got != password {
 		t.Error("another password was hashed")
 	}
-	want := s.user
-	want.PasswordHash = "new hash"
-	if got := s.users.SetCredentialsCalls()[0]; got.User != want || got.CurrentHash != "old hash" {
-		t.Errorf("set %+v in place of %q", got.User, got.CurrentHash)
+	before, want := ada, ada
+	before.Admin, want.Admin, want.PasswordHash = true, true, domain.NewPasswordHash("new hash")
+	if got := s.users.UpdateCalls()[0]; got.Current != before || got.Changed != want {
+		t.Errorf("set %+v in place of %+v", got.Changed, got.Current)
 	}
 }
 
-func TestLogInSucceedsWhenTheHashCannotBeBroughtUpToDate(t *testing.T) {
+func TestLogInSucceedsWhenTheHashCannotBeReplaced(t *testing.T) {
 	t.Parallel()
 	for failing, calls := range map[string][]string{
-		"hasher.Hash":          {"users.ByEmail", "hasher.Verify", "hasher.Hash", "signer.Sign"},
-		"users.SetCredentials": {"users.ByEmail", "hasher.Verify", "hasher.Hash", "users.SetCredentials", "signer.Sign"},
+		"hasher.Hash":  {"hasher.Hash", "signer.Sign"},
+		"users.Update": {"hasher.Hash", "users.Update", "signer.Sign"},
 	} {
 		for _, fault := range []error{domain.Unavailable, domain.NotFound, errors.New("disk on fire")} {
 			t.Run(fmt.Sprint(failing, " ", fault), func(t *testing.T) {
 				t.Parallel()
-				s := newStage()
+				s := newHarness()
 				s.outdated = true
-				s.answers[failing] = fault
+				s.Errors[failing] = fault
 				token, err := s.service().LogIn(ctx, email, password)
 				if err != nil || token.Text != "token" {
 					t.Errorf("got %v, %v", token, err)
 				}
-				s.wantCalls(t, calls...)
+				s.Want(t, append(logInCalls, calls...)...)
 			})
 		}
 	}
 }
 
-func TestTokensIssuedInOneSecondDiffer(t *testing.T) {
+func TestTokensIssuedInTheSameSecondHaveDifferentIDs(t *testing.T) {
 	t.Parallel()
-	s := newStage()
+	s := newHarness()
 	service := s.service()
 	for range 3 {
 		if _, err := service.LogIn(ctx, email, password); err != nil {
@@ -356,14 +352,14 @@ func TestTokensIssuedInOneSecondDiffer(t *testing.T) {
 	}
 }
 
-func TestTokensLiveForWholeSeconds(t *testing.T) {
+func TestTokenTTLIsCutToWholeSeconds(t *testing.T) {
 	t.Parallel()
-	s := newStage()
-	service := auth.New(&s.users, &s.blacklist, &s.signer, &s.hasher, &s.clock, 90*time.Second+999*time.Millisecond)
-	token := must(service.LogIn(ctx, email, password))
+	s := newHarness()
+	service := s.serviceWithTTL(90*time.Second + 999*time.Millisecond)
+	token := sample.Must(service.LogIn(ctx, email, password))
 	signed := s.signer.SignCalls()[0].Claims
 	if life := signed.ExpiresAt.Sub(signed.IssuedAt); token.ExpiresIn != 90*time.Second || life != 90*time.Second {
-		t.Errorf("it says %v and lives %v", token.ExpiresIn, life)
+		t.Errorf("ExpiresIn is %v, the lifetime in the claims is %v", token.ExpiresIn, life)
 	}
 }
 
@@ -378,29 +374,29 @@ func TestAuthenticateChecksSignatureThenExpiryThenBlacklist(t *testing.T) {
 		want   error
 		calls  []string
 	}{
-		"good but logged out":     {claims, nil, domain.TokenBlacklisted, []string{"signer.Verify", "blacklist.Contains"}},
-		"expired and logged out":  {expired, nil, domain.TokenExpired, []string{"signer.Verify"}},
-		"too early":               {early, nil, domain.TokenInvalid, []string{"signer.Verify"}},
-		"forged, also logged out": {claims, domain.TokenInvalid, domain.TokenInvalid, []string{"signer.Verify"}},
-		"forged, also expired":    {expired, domain.TokenInvalid, domain.TokenInvalid, []string{"signer.Verify"}},
+		"valid but logged out":    {claims, nil, domain.ErrTokenBlacklisted, []string{"signer.Verify", "blacklist.Check"}},
+		"expired and logged out":  {expired, nil, domain.ErrTokenExpired, []string{"signer.Verify"}},
+		"too early":               {early, nil, domain.ErrTokenInvalid, []string{"signer.Verify"}},
+		"forged, also logged out": {claims, domain.ErrTokenInvalid, domain.ErrTokenInvalid, []string{"signer.Verify"}},
+		"forged, also expired":    {expired, domain.ErrTokenInvalid, domain.ErrTokenInvalid, []string{"signer.Verify"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newStage()
-			s.claims, s.blacklisted = test.claims, true
-			s.answers["signer.Verify"] = test.verify
+			s := newHarness()
+			s.claims, s.revocation.LoggedOut = test.claims, true
+			s.Errors["signer.Verify"] = test.verify
 			got, err := s.service().Authenticate(ctx, "token")
 			if !errors.Is(err, test.want) || got != (domain.Claims{}) {
 				t.Errorf("got %+v, %v; want %v", got, err, test.want)
 			}
-			s.wantCalls(t, test.calls...)
+			s.Want(t, test.calls...)
 		})
 	}
 }
 
-func TestAuthenticateReturnsWhatTheTokenSays(t *testing.T) {
+func TestAuthenticateReturnsTheClaims(t *testing.T) {
 	t.Parallel()
-	s := newStage()
+	s := newHarness()
 	got, err := s.service().Authenticate(ctx, "header.payload.signature")
 	if err != nil || got != claims {
 		t.Errorf("got %+v, %v", got, err)
@@ -408,18 +404,19 @@ func TestAuthenticateReturnsWhatTheTokenSays(t *testing.T) {
 	if token := s.signer.VerifyCalls()[0].Token; token != "header.payload.signature" {
 		t.Errorf("verified %q", token)
 	}
-	if token := s.blacklist.ContainsCalls()[0].Token; token != claims.Blacklisted() {
-		t.Errorf("looked for %+v on the blacklist", token)
+	if got := s.blacklist.CheckCalls()[0].Claims; got != claims {
+		t.Errorf("looked for %+v on the blacklist", got)
 	}
 }
 
-// A blacklist that answers and fails at once must not let anybody in, whatever
-// it answers.
+// If the blacklist returns an error, the token is refused, whether the result is true or false.
 func TestAuthenticateFailsClosed(t *testing.T) {
 	t.Parallel()
 	for _, blacklisted := range []bool{false, true} {
-		s := newStage()
-		s.blacklist.ContainsFunc = func(context.Context, domain.BlacklistedToken) (bool, error) { return blacklisted, domain.Unavailable }
+		s := newHarness()
+		s.blacklist.CheckFunc = func(context.Context, domain.Claims) (domain.Revocation, error) {
+			return domain.Revocation{LoggedOut: blacklisted}, domain.Unavailable
+		}
 		got, err := s.service().Authenticate(ctx, "token")
 		if !errors.Is(err, domain.Unavailable) || errors.Is(err, domain.Unauthenticated) || got != (domain.Claims{}) {
 			t.Errorf("blacklisted %v: got %+v, %v", blacklisted, got, err)
@@ -429,7 +426,7 @@ func TestAuthenticateFailsClosed(t *testing.T) {
 
 func TestCurrentUserIsTheSubjectOfTheClaims(t *testing.T) {
 	t.Parallel()
-	s := newStage()
+	s := newHarness()
 	got, err := s.service().CurrentUser(ctx, claims)
 	if err != nil || got != ada {
 		t.Errorf("got %+v, %v", got, err)
@@ -439,111 +436,83 @@ func TestCurrentUserIsTheSubjectOfTheClaims(t *testing.T) {
 	}
 }
 
-func TestCurrentUserGoneMakesTheTokenInvalid(t *testing.T) {
+func TestCurrentUserOfADeletedAccountIsErrTokenInvalid(t *testing.T) {
 	t.Parallel()
-	s := newStage()
-	s.answers["users.ByPublicID"] = fmt.Errorf("users: %w", domain.NotFound)
+	s := newHarness()
+	s.Errors["users.ByPublicID"] = fmt.Errorf("users: %w", domain.NotFound)
 	got, err := s.service().CurrentUser(ctx, claims)
-	if !errors.Is(err, domain.TokenInvalid) || errors.Is(err, domain.NotFound) || got != (domain.User{}) {
+	if !errors.Is(err, domain.ErrTokenInvalid) || errors.Is(err, domain.NotFound) || got != (domain.User{}) {
 		t.Errorf("got %+v, %v", got, err)
 	}
 }
 
 func TestLogOutBlacklistsTheTokenUntilItExpires(t *testing.T) {
 	t.Parallel()
-	s := newStage()
+	s := newHarness()
 	if err := s.service().LogOut(ctx, claims); err != nil {
 		t.Fatal(err)
 	}
-	want := domain.BlacklistedToken{ID: claims.ID, ExpiresAt: claims.ExpiresAt}
+	want := domain.BlacklistedToken{ID: claims.ID, ExpiresAt: claims.ExpiresAt, Lifetime: time.Hour}
 	if got := s.blacklist.AddCalls()[0].Token; got != want {
 		t.Errorf("blacklisted %+v, want %+v", got, want)
 	}
 }
 
-// TestClockThatJumpsBackRevivesNoToken that was told it has expired.
-func TestClockThatJumpsBackRevivesNoToken(t *testing.T) {
+// TestExpiryFollowsTheWallClockAlone sets the wall clock ahead and back: what was
+// refused meanwhile leaves no trace.
+func TestExpiryFollowsTheWallClockAlone(t *testing.T) {
 	t.Parallel()
-	s := newStage()
+	s := newHarness()
 	service := s.service()
-	at := func(moment time.Time, life time.Duration) error {
+	at := func(moment time.Time, issued time.Time) error {
 		s.clock.NowFunc = func() time.Time { return moment }
-		s.claims = domain.NewClaims(domain.UUID{9}, ada, now, life)
+		s.claims = domain.NewClaims(domain.UUID{9}, ada, issued, time.Hour)
 		_, err := service.Authenticate(ctx, "token")
 		return err
 	}
+	year := now.AddDate(1, 0, 0)
 	for _, step := range []struct {
-		moment time.Time
-		life   time.Duration // of the token
-		want   error
+		moment, issued time.Time
+		want           error
 	}{
-		{now, time.Hour, nil},
-		{now.Add(time.Hour), time.Hour, domain.TokenExpired},
-		{now, time.Hour, domain.TokenExpired},
-		{now, time.Hour - time.Second, domain.TokenExpired},
-		{now, time.Hour + time.Second, nil}, // issued later, so not the one
-		{now.Add(time.Hour), time.Minute, domain.TokenExpired},
-		{now, time.Hour, domain.TokenExpired}, // an earlier one does not take that back
-		{now.Add(-time.Hour), 2 * time.Hour, domain.TokenInvalid},
+		{now, now, nil},
+		{year, now, domain.ErrTokenExpired},
+		{year, year, nil},
+		{now, now, nil},
+		{now, year, domain.ErrTokenInvalid},
+		{now.AddDate(-1, 0, 0), now, domain.ErrTokenInvalid},
+		{now.Add(time.Hour), now, domain.ErrTokenExpired},
+		{now.Add(time.Minute), now.Add(time.Minute), nil},
 	} {
-		if err := at(step.moment, step.life); !errors.Is(err, step.want) {
-			t.Errorf("at %v a token of %v is told %v, want %v", step.moment.Sub(now), step.life, err, step.want)
+		if err := at(step.moment, step.issued); !errors.Is(err, step.want) {
+			t.Errorf("at %v a token issued at %v: error %v, want %v", step.moment, step.issued, err, step.want)
 		}
 	}
 }
 
-// TestPurgeTellsTheBlacklistHowFarTimeHadCome, by the latest token that was told it
-// has expired, once.
-func TestPurgeTellsTheBlacklistHowFarTimeHadCome(t *testing.T) {
+func TestPurgeUsesTheWallClock(t *testing.T) {
 	t.Parallel()
-	s := newStage()
-	var purgedAt []time.Time
-	s.blacklist.PurgeFunc = func(_ context.Context, now time.Time) (int, error) {
-		purgedAt = append(purgedAt, now)
-		return answer(7, s.call("blacklist.Purge"))
+	s := newHarness()
+	s.blacklist.PurgeFunc = func(context.Context, time.Time) (int, error) { return calls.Result(7, s.Call("blacklist.Purge")) }
+	if n, err := s.service().Purge(ctx); n != 7 || err != nil {
+		t.Errorf("Purge = %d, %v", n, err)
 	}
-	service := s.service()
-	purge := func(moment time.Time) {
-		t.Helper()
-		s.clock.NowFunc = func() time.Time { return moment }
-		if n, err := service.Purge(ctx); n != 7 || err != nil {
-			t.Errorf("Purge = %d, %v", n, err)
-		}
+	if got := s.blacklist.PurgeCalls()[0].Now; !got.Equal(now) {
+		t.Errorf("purged at %v, want %v", got, now)
 	}
-	purge(now)
-	s.wantCalls(t, "blacklist.Purge")
-
-	s.clock.NowFunc = func() time.Time { return now.Add(2 * time.Hour) }
-	if _, err := service.Authenticate(ctx, "token"); !errors.Is(err, domain.TokenExpired) {
-		t.Errorf("an expired token is told %v", err)
-	}
-	s.calls = nil
-	purge(now) // the clock is back
-	s.wantCalls(t, "blacklist.Contains", "blacklist.Add", "blacklist.Purge")
-	if got := s.blacklist.AddCalls()[0].Token; got != claims.Blacklisted() {
-		t.Errorf("blacklisted %+v", got)
-	}
-	s.calls, s.blacklisted = nil, true
-	purge(now.Add(3 * time.Hour))
-	s.wantCalls(t, "blacklist.Contains", "blacklist.Purge")
-	if want := []time.Time{now, claims.ExpiresAt, now.Add(3 * time.Hour)}; !slices.EqualFunc(purgedAt, want, time.Time.Equal) {
-		t.Errorf("purged as of %v, want %v", purgedAt, want)
+	s.Want(t, "blacklist.Purge")
+	s.Errors["blacklist.Purge"] = domain.Unavailable
+	if _, err := s.service().Purge(ctx); !errors.Is(err, domain.Unavailable) {
+		t.Errorf("Purge of a store that does not answer returned %v", err)
 	}
 }
 
-func TestPurgeStopsAtTheFirstFailure(t *testing.T) {
+// TestTokensHaveIDsOfVersion7: version 4 is that of releases that kept a watermark.
+func TestTokensHaveIDsOfVersion7(t *testing.T) {
 	t.Parallel()
-	for i, want := range [][]string{{"blacklist.Contains"}, {"blacklist.Contains", "blacklist.Add"},
-		{"blacklist.Contains", "blacklist.Add", "blacklist.Purge"}} {
-		s := newStage()
-		s.blacklist.PurgeFunc = func(context.Context, time.Time) (int, error) { return answer(7, s.call("blacklist.Purge")) }
-		service := s.service()
-		s.clock.NowFunc = func() time.Time { return claims.ExpiresAt }
-		_, _ = service.Authenticate(ctx, "token")
-		s.calls, s.failAt, s.fault = nil, i, domain.Unavailable
-		if n, err := service.Purge(ctx); n != 0 || !errors.Is(err, domain.Unavailable) {
-			t.Errorf("call %d fails: Purge = %d, %v", i, n, err)
-		}
-		s.wantCalls(t, want...)
+	s := newHarness()
+	sample.Must(s.service().LogIn(ctx, email, password))
+	if got := s.signer.SignCalls()[0].Claims.ID.Version(); got != 7 {
+		t.Errorf("the id has version %d", got)
 	}
 }

@@ -14,10 +14,14 @@ import (
 	"github.com/widgetd/widgetd/domain"
 )
 
-// The use cases without our server: any program can register people, log them in
-// and out, and tell whose a token is.
+// A program without the HTTP server registers a user, authenticates the token and
+// logs it out.
 func Example() {
-	signer, err := jwtsigner.New([]byte("at least thirty-two bytes of secret"))
+	key, err := jwtsigner.NewSecret([]byte("at least thirty-two bytes of secret"))
+	if err != nil {
+		panic(err)
+	}
+	signer, err := jwtsigner.New(jwtsigner.Config{Signing: key})
 	if err != nil {
 		panic(err)
 	}
@@ -25,7 +29,15 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	people := auth.New(memory.NewUsers(), memory.NewBlacklist(), signer, hasher, systemclock.Clock{}, time.Hour)
+	users := auth.New(auth.Config{
+		Users:          memory.NewUsers(),
+		Blacklist:      memory.NewBlacklist(),
+		Signer:         signer,
+		Hasher:         hasher,
+		Clock:          systemclock.Clock{},
+		TokenTTL:       time.Hour,
+		PasswordPolicy: domain.PasswordPolicy{MinLength: 12},
+	})
 
 	email, err := domain.ParseEmail("ada@example.com")
 	if err != nil {
@@ -37,20 +49,20 @@ func Example() {
 	}
 
 	ctx := context.Background()
-	token, err := people.Register(ctx, email, password)
+	token, err := users.Register(ctx, email, password)
 	if err != nil {
 		panic(err)
 	}
-	claims, err := people.Authenticate(ctx, token.Text)
+	claims, err := users.Authenticate(ctx, token.Text)
 	if err != nil {
 		panic(err)
 	}
 	fmt.Println("administrator:", claims.Admin)
 
-	if err := people.LogOut(ctx, claims); err != nil {
+	if err := users.LogOut(ctx, claims); err != nil {
 		panic(err)
 	}
-	_, err = people.Authenticate(ctx, token.Text)
+	_, err = users.Authenticate(ctx, token.Text)
 	fmt.Println(err, errors.Is(err, domain.Unauthenticated))
 	// Output:
 	// administrator: false
