@@ -5,170 +5,160 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/widgetd/widgetd/app/internal/calls"
 	"github.com/widgetd/widgetd/app/widgets"
 	"github.com/widgetd/widgetd/domain"
+	"github.com/widgetd/widgetd/ports/conformance/sample"
 	"github.com/widgetd/widgetd/ports/fakes"
 )
 
 var (
-	ctx      = context.Background()
-	now      = time.Date(2026, 11, 22, 6, 55, 7, 123456789, time.UTC)
-	name     = must(domain.ParseWidgetName("rocket"))
-	infoURL  = must(domain.ParseInfoURL("https://example.com/rocket"))
-	deadline = domain.RestoreDeadline(time.Date(2027, 5, 13, 23, 59, 59, 0, time.UTC))
-	ada      = domain.NewUser(domain.UUID{1}, must(domain.ParseEmail("ada@example.com")), "hash", true, now)
-	admin    = domain.NewClaims(domain.UUID{2}, ada, now, time.Hour)
-	rocket   = domain.NewWidget(name, infoURL, deadline, ada, now)
-	page     = must(domain.ParsePageRequest("2", "5"))
+	ctx    = context.Background()
+	now    = time.Date(2026, 11, 22, 6, 55, 7, 123456789, time.UTC)
+	name   = sample.WidgetName("rocket")
+	fields = sample.WidgetFields("rocket")
+	ada    = sample.Admin(1)
+	admin  = domain.NewClaims(domain.UUID{2}, ada, now, time.Hour)
+	rocket = domain.NewWidget(name, fields, ada, now)
+	older  = domain.NewWidget(name, sample.WidgetFields("older"), ada, now)
+	page   = sample.Page(2, 5)
+
+	bob      = sample.Admin(7)
+	handOver = domain.WidgetChange{InfoURL: &fields.InfoURL, Owner: &domain.Owner{PublicID: bob.PublicID}}
+	byOwner  = domain.WidgetQuery{Sort: domain.ByCreation, Owner: ada.PublicID}
+	key      = domain.CursorKey{1, 2, 3}
+	always   = domain.Condition{}
 )
 
-func must[T any](v T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return v
+// version returns the condition that requires the version.
+func version(v domain.Version) domain.Condition {
+	return domain.Condition{Match: &domain.Versions{List: []domain.Version{v}}}
 }
 
-// stage is a service among fakes that do as they are told and note, in order,
-// which of them were called.
-type stage struct {
+// harness is a service on fakes. It records their calls in order.
+type harness struct {
+	calls.Recorder
 	widgets fakes.WidgetRepositoryMock
 	users   fakes.UserRepositoryMock
 	clock   fakes.ClockMock
+	audit   *fakes.AuditMock
 
-	answers map[string]error // of the calls that do not succeed
-
-	calls  []string
-	failAt int // the call, counted from 0, that fails
-	fault  error
+	user domain.User // the account of the token that the repository returns
+	heir domain.User // the account of bob
 }
 
-func newStage() *stage {
-	s := &stage{answers: map[string]error{}}
-	s.clock.NowFunc = func() time.Time { return now }
-	s.users.ByPublicIDFunc = func(context.Context, domain.UUID) (domain.User, error) {
-		return answer(ada, s.call("users.ByPublicID"))
+func newHarness() *harness {
+	h := &harness{user: ada, heir: bob}
+	h.audit = h.Audit()
+	h.Errors = map[string]error{}
+	h.clock.NowFunc = func() time.Time { return now }
+	h.users.ByPublicIDFunc = func(_ context.Context, id domain.UUID) (domain.User, error) {
+		if id == bob.PublicID {
+			return calls.Result(h.heir, h.Call("users.ByPublicID of the owner"))
+		}
+		return calls.Result(h.user, h.Call("users.ByPublicID"))
 	}
-	s.widgets.AddFunc = func(context.Context, domain.Widget) error { return s.call("widgets.Add") }
-	s.widgets.ByNameFunc = func(context.Context, domain.WidgetName) (domain.Widget, error) {
-		return answer(rocket, s.call("widgets.ByName"))
+	h.widgets.SliceFunc = func(context.Context, domain.WidgetQuery, string, int) (domain.Slice[domain.Widget], error) {
+		return calls.Result(domain.Slice[domain.Widget]{Items: []domain.Widget{rocket}, Next: "behind rocket"}, h.Call("widgets.Slice"))
 	}
-	s.widgets.ListFunc = func(_ context.Context, page domain.PageRequest) (domain.Page, error) {
-		return answer(domain.Page{Request: page, Items: []domain.Widget{rocket}, TotalItems: 6}, s.call("widgets.List"))
+	h.widgets.AddFunc = func(context.Context, domain.Widget) error { return h.Call("widgets.Add") }
+	h.widgets.ByNameFunc = func(context.Context, domain.WidgetName) (domain.Widget, error) {
+		return calls.Result(rocket, h.Call("widgets.ByName"))
 	}
-	s.widgets.UpdateFunc = func(context.Context, domain.WidgetName, domain.InfoURL, domain.Deadline) error {
-		return s.call("widgets.Update")
+	h.widgets.ListFunc = func(_ context.Context, page domain.PageRequest) (domain.Page[domain.Widget], error) {
+		return calls.Result(domain.Page[domain.Widget]{Request: page, Items: []domain.Widget{rocket}, TotalItems: 6}, h.Call("widgets.List"))
 	}
-	s.widgets.DeleteFunc = func(context.Context, domain.WidgetName) error { return s.call("widgets.Delete") }
-	return s
+	h.widgets.UpdateFunc = func(context.Context, domain.WidgetName, domain.WidgetChange, domain.Condition) (domain.Widget, error) {
+		return calls.Result(older, h.Call("widgets.Update"))
+	}
+	h.widgets.DeleteFunc = func(context.Context, domain.WidgetName, domain.Condition) (domain.Widget, error) {
+		return calls.Result(older, h.Call("widgets.Delete"))
+	}
+	return h
 }
 
-// answer returns value, or nothing at all with an error.
-func answer[T any](value T, err error) (T, error) {
-	if err != nil {
-		var zero T
-		return zero, err
-	}
-	return value, nil
-}
-
-func (s *stage) call(name string) error {
-	s.calls = append(s.calls, name)
-	if s.fault != nil && len(s.calls) == s.failAt+1 {
-		return s.fault
-	}
-	return s.answers[name]
-}
-
-func (s *stage) service() *widgets.Service { return widgets.New(&s.widgets, &s.users, &s.clock) }
-
-func (s *stage) wantCalls(t *testing.T, want ...string) {
-	t.Helper()
-	if !slices.Equal(s.calls, want) {
-		t.Errorf("calls are %v, want %v", s.calls, want)
-	}
+func (h *harness) service() *widgets.Service {
+	return widgets.New(widgets.Config{Widgets: &h.widgets, Users: &h.users, Clock: &h.clock, Audit: h.audit, CursorKey: key})
 }
 
 // The use cases as functions of one type, for the tables.
 func create(s *widgets.Service, claims domain.Claims) (any, error) {
-	return struct{}{}, s.Create(ctx, claims, name, infoURL, deadline)
+	return s.Create(ctx, claims, name, fields, always)
+}
+
+// putResult is the result of Put.
+type putResult struct {
+	widget  domain.Widget
+	created bool
 }
 
 func put(s *widgets.Service, claims domain.Claims) (any, error) {
-	return s.Put(ctx, claims, name, infoURL, deadline)
+	widget, created, err := s.Put(ctx, claims, name, fields, always)
+	return putResult{widget, created}, err
+}
+
+func change(s *widgets.Service, claims domain.Claims) (any, error) {
+	return s.Change(ctx, claims, name, handOver, always)
 }
 
 func remove(s *widgets.Service, claims domain.Claims) (any, error) {
-	return struct{}{}, s.Delete(ctx, claims, name)
+	return struct{}{}, s.Delete(ctx, claims, name, always)
 }
+
 func get(s *widgets.Service, _ domain.Claims) (any, error)  { return s.Get(ctx, name) }
 func list(s *widgets.Service, _ domain.Claims) (any, error) { return s.List(ctx, page) }
 
-// TestEveryPortFailing lets each call of each use case fail in turn: the error
-// comes back as it is, with no result, and nothing further is called.
-func TestEveryPortFailing(t *testing.T) {
+// slice returns no slice, which cannot be compared, but its cursor.
+func slice(s *widgets.Service, _ domain.Claims) (any, error) {
+	slice, err := s.Slice(ctx, byOwner, "", 5)
+	if len(slice.Items) == 0 {
+		return slice.Next, err
+	}
+	return slice.Items[0], err
+}
+
+func TestFailureOfAPortEndsTheUseCase(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		run   func(*widgets.Service, domain.Claims) (any, error)
-		given map[string]error
-		calls []string
+		run    func(*widgets.Service, domain.Claims) (any, error)
+		errors map[string]error
+		calls  []string
 	}{
-		"Create":     {create, nil, []string{"users.ByPublicID", "widgets.Add"}},
-		"List":       {list, nil, []string{"widgets.List"}},
-		"Get":        {get, nil, []string{"widgets.ByName"}},
-		"Put":        {put, nil, []string{"widgets.Update"}},
-		"Put of new": {put, map[string]error{"widgets.Update": domain.NotFound}, []string{"widgets.Update", "users.ByPublicID", "widgets.Add"}},
-		"Delete":     {remove, nil, []string{"widgets.Delete"}},
+		"Create":              {create, nil, []string{"audit.Ready", "users.ByPublicID", "widgets.Add"}},
+		"List":                {list, nil, []string{"widgets.List"}},
+		"Get":                 {get, nil, []string{"widgets.ByName"}},
+		"Put":                 {put, nil, []string{"audit.Ready", "users.ByPublicID", "widgets.Update"}},
+		"Put of a new widget": {put, map[string]error{"widgets.Update": domain.NotFound}, []string{"audit.Ready", "users.ByPublicID", "widgets.Update", "widgets.Add"}},
+		"Delete":              {remove, nil, []string{"audit.Ready", "users.ByPublicID", "widgets.Delete"}},
+		"Change":              {change, nil, []string{"audit.Ready", "users.ByPublicID", "users.ByPublicID of the owner", "widgets.Update"}},
+		"Slice":               {slice, nil, []string{"widgets.Slice"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newStage()
-			s.answers = test.given
-			if _, err := test.run(s.service(), admin); err != nil {
-				t.Fatal(err)
-			}
-			s.wantCalls(t, test.calls...)
+			calls.TestFaults(t, test.calls, func() (*calls.Recorder, func() (any, error)) {
+				h := newHarness()
+				h.Errors = test.errors
+				return &h.Recorder, func() (any, error) { return test.run(h.service(), admin) }
+			})
 		})
-		for i, call := range test.calls {
-			for how, fault := range map[string]error{
-				"is unavailable":  &domain.Error{Kind: domain.Unavailable, Err: errors.New("no answer")},
-				"has a bare kind": domain.Unavailable,
-				"is broken":       errors.New("disk on fire"),
-			} {
-				t.Run(fmt.Sprintf("%s when %s %s", name, call, how), func(t *testing.T) {
-					t.Parallel()
-					s := newStage()
-					s.answers, s.failAt, s.fault = test.given, i, fault
-					result, err := test.run(s.service(), admin)
-					if err != fault { //nolint:errorlint // the very error
-						t.Errorf("error is %v, want %v", err, fault)
-					}
-					if !reflect.ValueOf(result).IsZero() {
-						t.Errorf("a result in spite of the error: %v", result)
-					}
-					s.wantCalls(t, test.calls[:i+1]...)
-				})
-			}
-		}
 	}
 }
 
-func TestOnlyAdministratorsWriteAndNobodyElseReachesAPort(t *testing.T) {
+func TestWritesByOtherUsersAreForbiddenAndCallNoStore(t *testing.T) {
 	t.Parallel()
 	ordinary := admin
 	ordinary.Admin = false
 	for name, run := range map[string]func(*widgets.Service, domain.Claims) (any, error){
-		"Create": create, "Put": put, "Delete": remove,
+		"Create": create, "Put": put, "Change": change, "Delete": remove,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := newStage()
+			s := newHarness()
 			result, err := run(s.service(), ordinary)
 			if !errors.Is(err, domain.Forbidden) || err.Error() != "You are not an administrator" {
 				t.Errorf("got %v", err)
@@ -176,102 +166,179 @@ func TestOnlyAdministratorsWriteAndNobodyElseReachesAPort(t *testing.T) {
 			if !reflect.ValueOf(result).IsZero() {
 				t.Errorf("got %v", result)
 			}
-			s.wantCalls(t)
+			s.Want(t, "audit.Ready")
+			if got := s.audit.RecordCalls(); len(got) != 1 || got[0].Event.Outcome != "forbidden" || got[0].Event.Actor != ada.PublicID.String() {
+				t.Errorf("recorded %+v", got)
+			}
 		})
 	}
 }
 
 func TestCreateCopiesTheOwnerFromTheirAccount(t *testing.T) {
 	t.Parallel()
-	s := newStage()
-	if err := s.service().Create(ctx, admin, name, infoURL, deadline); err != nil {
+	s := newHarness()
+	created, err := s.service().Create(ctx, admin, name, fields, always)
+	if err != nil {
 		t.Fatal(err)
 	}
 	if id := s.users.ByPublicIDCalls()[0].ID; id != admin.Subject {
-		t.Errorf("looked for the owner %v", id)
+		t.Errorf("ByPublicID was called with %v", id)
 	}
 	want := domain.Widget{
-		Name:      name,
-		InfoURL:   infoURL,
-		Deadline:  deadline,
-		CreatedAt: now.Truncate(time.Millisecond),
-		Owner:     domain.Owner{PublicID: ada.PublicID, Email: ada.Email},
+		Name:         name,
+		WidgetFields: fields,
+		CreatedAt:    now.Truncate(time.Millisecond),
+		Owner:        domain.Owner{PublicID: ada.PublicID, Email: ada.Email},
+		Version:      domain.FirstVersion(now),
+	}
+	if created != want {
+		t.Errorf("returned %+v, want %+v", created, want)
 	}
 	if got := s.widgets.AddCalls()[0].Widget; got != want {
 		t.Errorf("added %+v, want %+v", got, want)
 	}
 }
 
-func TestCreateByAnAdministratorWhoIsGoneMakesTheTokenInvalid(t *testing.T) {
+// TestWritesLookAtTheAccount: the token may be older than a change of the account.
+func TestWritesLookAtTheAccount(t *testing.T) {
 	t.Parallel()
-	for how, run := range map[string]func(*widgets.Service, domain.Claims) (any, error){"Create": create, "Put": put} {
+	demoted, disabled := ada, ada
+	demoted.Admin, disabled.Disabled = false, true
+	for how, run := range map[string]func(*widgets.Service, domain.Claims) (any, error){"Create": create, "Put": put, "Change": change, "Delete": remove} {
+		for account, test := range map[string]struct {
+			user domain.User
+			find error
+			want error
+		}{
+			"deleted":  {find: fmt.Errorf("users: %w", domain.NotFound), want: domain.ErrTokenInvalid},
+			"demoted":  {user: demoted, want: domain.ErrNotAdministrator},
+			"disabled": {user: disabled, want: domain.ErrTokenBlacklisted},
+		} {
+			t.Run(how+" by a "+account+" administrator", func(t *testing.T) {
+				t.Parallel()
+				s := newHarness()
+				s.user = test.user
+				s.Errors["users.ByPublicID"] = test.find
+				result, err := run(s.service(), admin)
+				if err != test.want { //nolint:errorlint // the error must be unchanged
+					t.Errorf("got %v, want %v", err, test.want)
+				}
+				if !reflect.ValueOf(result).IsZero() {
+					t.Errorf("got the result %v besides the error", result)
+				}
+				s.Want(t, "audit.Ready", "users.ByPublicID")
+				if id := s.users.ByPublicIDCalls()[0].ID; id != admin.Subject {
+					t.Errorf("ByPublicID was called with %v", id)
+				}
+			})
+		}
+	}
+}
+
+// recorded returns what the audit record says about the fields.
+func recorded(text string) map[string]any {
+	fields := sample.WidgetFields(text)
+	return map[string]any{"info_url": fields.InfoURL.String(), "deadline": fields.Deadline.Time().Format(time.RFC3339)}
+}
+
+func TestCreateAndDeleteAreRecorded(t *testing.T) {
+	t.Parallel()
+	for how, test := range map[string]struct {
+		run   func(*widgets.Service, domain.Claims) (any, error)
+		event domain.AuditEvent
+	}{
+		"Create": {create, domain.AuditEvent{Action: domain.AuditWidgetCreate, After: recorded("rocket")}},
+		"Delete": {remove, domain.AuditEvent{Action: domain.AuditWidgetDelete, Before: recorded("older")}},
+	} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
-			s := newStage()
-			s.answers["widgets.Update"] = domain.NotFound
-			s.answers["users.ByPublicID"] = fmt.Errorf("users: %w", domain.NotFound)
-			result, err := run(s.service(), admin)
-			if !errors.Is(err, domain.TokenInvalid) || errors.Is(err, domain.NotFound) {
-				t.Errorf("got %v", err)
+			s := newHarness()
+			if _, err := test.run(s.service(), admin); err != nil {
+				t.Fatal(err)
 			}
-			if !reflect.ValueOf(result).IsZero() || len(s.widgets.AddCalls()) != 0 {
-				t.Error("a widget was added")
-			}
+			test.event.Target, test.event.Actor, test.event.Outcome = "rocket", ada.PublicID.String(), domain.Success
+			calls.WantEvent(t, s.audit, test.event)
 		})
 	}
 }
 
-func TestCreateOfATakenNameNamesIt(t *testing.T) {
+func TestPasswordInAURLIsNotRecorded(t *testing.T) {
 	t.Parallel()
-	s := newStage()
-	s.answers["widgets.Add"] = fmt.Errorf("index widgets.name: %w", domain.AlreadyExists)
-	err := s.service().Create(ctx, admin, name, infoURL, deadline)
+	s := newHarness()
+	secret := fields
+	secret.InfoURL = sample.InfoURL("https://ada:open-sesame@example.com/@a")
+	if _, err := s.service().Create(ctx, admin, name, secret, always); err != nil {
+		t.Fatal(err)
+	}
+	if got := s.audit.RecordCalls()[0].Event.After["info_url"]; got != "https://***@example.com/@a" {
+		t.Errorf("recorded %v", got)
+	}
+}
+
+func TestWriteIsUnavailableIfItCannotBeRecorded(t *testing.T) {
+	t.Parallel()
+	s := newHarness()
+	s.Errors["audit.Record"] = domain.Unavailable
+	if _, err := s.service().Create(ctx, admin, name, fields, always); err != domain.Unavailable { //nolint:errorlint // unchanged
+		t.Errorf("got %v", err)
+	}
+	s.Errors["widgets.Delete"] = domain.NotFound
+	if err := s.service().Delete(ctx, admin, name, always); domain.KindOf(err) != domain.NotFound {
+		t.Errorf("an operation that failed returned %v", err)
+	}
+}
+
+func TestCreateOfATakenNameReturnsAlreadyExists(t *testing.T) {
+	t.Parallel()
+	s := newHarness()
+	s.Errors["widgets.Add"] = fmt.Errorf("index widgets.name: %w", domain.AlreadyExists)
+	_, err := s.service().Create(ctx, admin, name, fields, always)
 	if !errors.Is(err, domain.AlreadyExists) || err.Error() != "Widget name: rocket already exists, must be unique." {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestListReturnsThePageAsTheStoreGivesIt(t *testing.T) {
+func TestListReturnsThePageOfTheStore(t *testing.T) {
 	t.Parallel()
-	s := newStage()
+	s := newHarness()
 	got, err := s.service().List(ctx, page)
-	want := domain.Page{Request: page, Items: []domain.Widget{rocket}, TotalItems: 6}
+	want := domain.Page[domain.Widget]{Request: page, Items: []domain.Widget{rocket}, TotalItems: 6}
 	if err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("got %+v, %v; want %+v", got, err, want)
 	}
 }
 
-func TestGetReturnsTheWidgetOfThatName(t *testing.T) {
+func TestGetReturnsTheWidget(t *testing.T) {
 	t.Parallel()
-	s := newStage()
+	s := newHarness()
 	got, err := s.service().Get(ctx, name)
 	if err != nil || got != rocket {
 		t.Errorf("got %+v, %v", got, err)
 	}
 	if asked := s.widgets.ByNameCalls()[0].Name; asked != name {
-		t.Errorf("asked for %v", asked)
+		t.Errorf("ByName was called with %v", asked)
 	}
 }
 
-func TestDeleteRemovesTheWidgetOfThatName(t *testing.T) {
+func TestDeleteRemovesTheWidget(t *testing.T) {
 	t.Parallel()
-	s := newStage()
-	if err := s.service().Delete(ctx, admin, name); err != nil {
+	s := newHarness()
+	if err := s.service().Delete(ctx, admin, name, always); err != nil {
 		t.Fatal(err)
 	}
 	if asked := s.widgets.DeleteCalls()[0].Name; asked != name {
-		t.Errorf("deleted %v", asked)
+		t.Errorf("Delete was called with %v", asked)
 	}
 }
 
-func TestGetAndDeleteSayWhichWidgetIsNotThere(t *testing.T) {
+func TestNotFoundNamesTheWidget(t *testing.T) {
 	t.Parallel()
 	for how, run := range map[string]func(*widgets.Service, domain.Claims) (any, error){"Get": get, "Delete": remove} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
-			s := newStage()
-			s.answers["widgets.ByName"] = domain.NotFound
-			s.answers["widgets.Delete"] = fmt.Errorf("widgets: %w", domain.NotFound)
+			s := newHarness()
+			s.Errors["widgets.ByName"] = domain.NotFound
+			s.Errors["widgets.Delete"] = fmt.Errorf("widgets: %w", domain.NotFound)
 			result, err := run(s.service(), admin)
 			if !errors.Is(err, domain.NotFound) || err.Error() != "rocket not found in database" {
 				t.Errorf("got %v", err)
@@ -286,48 +353,63 @@ func TestGetAndDeleteSayWhichWidgetIsNotThere(t *testing.T) {
 func TestPutUpdatesOrCreates(t *testing.T) {
 	t.Parallel()
 	for how, test := range map[string]struct {
-		update, add []error // what each call answers
+		update, add []error // the error of each call
 		created     bool
 		calls       []string
 	}{
-		"updates the widget that is there": {
+		"updates an existing widget": {
 			update: []error{nil},
-			calls:  []string{"widgets.Update"},
+			calls:  []string{"audit.Ready", "users.ByPublicID", "widgets.Update"},
 		},
-		"creates the widget that is not": {
+		"creates a missing widget": {
 			update: []error{domain.NotFound}, add: []error{nil}, created: true,
-			calls: []string{"widgets.Update", "users.ByPublicID", "widgets.Add"},
+			calls: []string{"audit.Ready", "users.ByPublicID", "widgets.Update", "widgets.Add"},
 		},
-		"updates the widget that another was quicker to create": {
+		"updates a widget that another request created meanwhile": {
 			update: []error{domain.NotFound, nil}, add: []error{domain.AlreadyExists},
-			calls: []string{"widgets.Update", "users.ByPublicID", "widgets.Add", "widgets.Update"},
+			calls: []string{"audit.Ready", "users.ByPublicID", "widgets.Update", "widgets.Add", "widgets.Update"},
 		},
-		"creates the widget that was created and deleted meanwhile": {
+		"creates a widget that was created and deleted meanwhile": {
 			update: []error{domain.NotFound, domain.NotFound}, add: []error{domain.AlreadyExists, nil}, created: true,
 			calls: []string{
-				"widgets.Update", "users.ByPublicID", "widgets.Add",
-				"widgets.Update", "users.ByPublicID", "widgets.Add",
+				"audit.Ready", "users.ByPublicID",
+				"widgets.Update", "widgets.Add", "widgets.Update", "widgets.Add",
 			},
 		},
 	} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()
-			s := newStage()
-			s.widgets.UpdateFunc = func(context.Context, domain.WidgetName, domain.InfoURL, domain.Deadline) error {
-				_ = s.call("widgets.Update")
-				return test.update[len(s.widgets.UpdateCalls())-1]
+			s := newHarness()
+			s.widgets.UpdateFunc = func(context.Context, domain.WidgetName, domain.WidgetChange, domain.Condition) (domain.Widget, error) {
+				_ = s.Call("widgets.Update")
+				return calls.Result(older, test.update[len(s.widgets.UpdateCalls())-1])
 			}
 			s.widgets.AddFunc = func(context.Context, domain.Widget) error {
-				_ = s.call("widgets.Add")
+				_ = s.Call("widgets.Add")
 				return test.add[len(s.widgets.AddCalls())-1]
 			}
-			created, err := s.service().Put(ctx, admin, name, infoURL, deadline)
+			widget, created, err := s.service().Put(ctx, admin, name, fields, always)
 			if err != nil || created != test.created {
 				t.Errorf("created is %v, error %v", created, err)
 			}
-			s.wantCalls(t, test.calls...)
+			want := older.Changed(fields.ChangeAll())
+			if test.created {
+				want = rocket
+			}
+			if widget != want {
+				t.Errorf("returned %+v, want %+v", widget, want)
+			}
+			s.Want(t, test.calls...)
+			event := domain.AuditEvent{
+				Action: domain.AuditWidgetUpdate, Target: "rocket", Actor: ada.PublicID.String(), Outcome: domain.Success,
+				Before: recorded("older"), After: recorded("rocket"),
+			}
+			if test.created {
+				event.Action, event.Before = domain.AuditWidgetCreate, nil
+			}
+			calls.WantEvent(t, s.audit, event)
 			for _, call := range s.widgets.UpdateCalls() {
-				if call.Name != name || call.InfoURL != infoURL || call.Deadline != deadline {
+				if call.Name != name || rocket.Changed(call.Change).WidgetFields != fields || call.Change.Owner != nil || !call.Condition.IsNone() {
 					t.Errorf("updated %+v", call)
 				}
 			}
@@ -340,18 +422,18 @@ func TestPutUpdatesOrCreates(t *testing.T) {
 	}
 }
 
-func TestPutGivesUpWithItsContext(t *testing.T) {
+func TestPutStopsWhenTheContextEnds(t *testing.T) {
 	t.Parallel()
-	s := newStage()
+	s := newHarness()
 	ctx, cancel := context.WithCancel(t.Context())
-	s.answers["widgets.Update"] = domain.NotFound
+	s.Errors["widgets.Update"] = domain.NotFound
 	s.widgets.AddFunc = func(context.Context, domain.Widget) error {
 		if len(s.widgets.AddCalls()) == 3 {
 			cancel()
 		}
 		return domain.AlreadyExists
 	}
-	created, err := s.service().Put(ctx, admin, name, infoURL, deadline)
+	_, created, err := s.service().Put(ctx, admin, name, fields, always)
 	if created || !errors.Is(err, domain.Unavailable) || !errors.Is(err, context.Canceled) {
 		t.Errorf("created is %v, error %v", created, err)
 	}
@@ -360,9 +442,9 @@ func TestPutGivesUpWithItsContext(t *testing.T) {
 	}
 }
 
-// TestOneOfManySimultaneousPutsCreates holds back every Put until all have seen
-// that there is no such widget, so that all but one lose the race.
-func TestOneOfManySimultaneousPutsCreates(t *testing.T) {
+// TestOneOfManySimultaneousPutsCreatesTheWidget blocks every Put until all of them
+// have found no widget. Exactly one of them may then create the widget.
+func TestOneOfManySimultaneousPutsCreatesTheWidget(t *testing.T) {
 	t.Parallel()
 	const n = 24
 	var (
@@ -371,15 +453,16 @@ func TestOneOfManySimultaneousPutsCreates(t *testing.T) {
 		createdCount     atomic.Int32
 	)
 	looking.Add(n)
-	s := newStage()
+	s := newHarness()
 	s.users.ByPublicIDFunc = func(context.Context, domain.UUID) (domain.User, error) { return ada, nil }
-	s.widgets.UpdateFunc = func(context.Context, domain.WidgetName, domain.InfoURL, domain.Deadline) error {
+	s.audit.ReadyFunc = func(context.Context) error { return nil }
+	s.widgets.UpdateFunc = func(context.Context, domain.WidgetName, domain.WidgetChange, domain.Condition) (domain.Widget, error) {
 		if taken.Load() {
-			return nil
+			return older, nil
 		}
 		looking.Done()
 		looking.Wait()
-		return domain.NotFound
+		return domain.Widget{}, domain.NotFound
 	}
 	s.widgets.AddFunc = func(context.Context, domain.Widget) error {
 		if !taken.CompareAndSwap(false, true) {
@@ -390,7 +473,7 @@ func TestOneOfManySimultaneousPutsCreates(t *testing.T) {
 	service := s.service()
 	for range n {
 		putting.Go(func() {
-			created, err := service.Put(ctx, admin, name, infoURL, deadline)
+			_, created, err := service.Put(ctx, admin, name, fields, always)
 			if err != nil {
 				t.Error(err)
 			}
