@@ -1,170 +1,205 @@
-// Package app ties the rooms together: [New] makes the use cases on the adapters
-// that the [Config] and the options choose, and [App.Run] serves them.
+// Package app puts the program together. [New] connects the use cases to the
+// adapters that a [Config] and the options choose, and [App.Run] serves the HTTP
+// API. [App.Handler] and [App.MountFiber] mount the API in another program's server instead.
+// [OpenAccounts], [OpenKeys], [OpenTransfer] and [OpenMaintenance] are for the commands of the
+// operator, with a running server and without one.
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"net"
+	"os"
+	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/widgetd/widgetd/adapters/argon2id"
 	"github.com/widgetd/widgetd/adapters/fiberhttp"
 	"github.com/widgetd/widgetd/adapters/jwtsigner"
+	"github.com/widgetd/widgetd/adapters/logging"
 	"github.com/widgetd/widgetd/adapters/metrics"
 	"github.com/widgetd/widgetd/adapters/systemclock"
 	"github.com/widgetd/widgetd/adapters/tracing"
+	"github.com/widgetd/widgetd/app/accounts"
 	"github.com/widgetd/widgetd/app/auth"
+	"github.com/widgetd/widgetd/app/departures"
+	"github.com/widgetd/widgetd/app/keys"
+	"github.com/widgetd/widgetd/app/maintenance"
+	"github.com/widgetd/widgetd/app/transfer"
 	"github.com/widgetd/widgetd/app/widgets"
-	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/ports"
 )
 
-const (
-	// shutdownTimeout is how long requests in flight may take to end.
-	shutdownTimeout = 10 * time.Second
-
-	// purgeLastTimeout is how long the last purge may take, before the store is
-	// closed.
-	purgeLastTimeout = time.Second
-
-	// purgeInterval is how often expired tokens are taken off the blacklist.
-	purgeInterval = time.Minute
-)
-
-// App is the service, wired: the use cases, and the server in front of them.
+// App is the service: the use cases and the HTTP server that calls them. Make one
+// with [New].
 type App struct {
-	Auth    *auth.Service
-	Widgets *widgets.Service
+	Auth        *auth.Service
+	Accounts    *accounts.Service
+	Widgets     *widgets.Service
+	Keys        *keys.Service
+	Transfer    *transfer.Service
+	Maintenance *maintenance.Service
 
+	departures  *departures.Service
 	config      Config
 	adapters    adapters
-	certificate *certificate     // nil without TLS
-	metrics     *metrics.Metrics // nil: nothing is counted
-	tracing     *tracing.Tracing // nil: nothing is traced
+	certificate *certificate      // nil without TLS
+	metrics     *metrics.Metrics  // nil without Config.MetricsAddr
+	tracing     *tracing.Tracing  // nil without tracing
+	keyOrigin   string            // for the log
+	settingKeys settingKeys       // not of WithTokenSigner
+	keyFolder   *jwtsigner.Folder // nil if no keys are in the data folder of an embedded store
+	keysMu      sync.Mutex        // of settingKeys
+	keysChanged chan struct{}     // has a value after a change of the keys in keyFolder
+	signer      ports.TokenSigner
 	server      *fiberhttp.Server
 	stopping    atomic.Bool
-	close       func() error
+	embedded    bool         // the store is in the data folder of the config
+	newFolder   string       // the absolute path of the data folder, if its store was created
+	store       ports.Store  // without metrics and traces of its operations
+	closeStore  func() error // does nothing if WithStore set the store
 }
 
-// adapters is what stands behind the driven ports. What no option sets, New does.
+// adapters holds the values that an option can replace. If store, signer or hasher is
+// nil, the App makes it from the Config.
 type adapters struct {
-	users     ports.UserRepository
-	widgets   ports.WidgetRepository
-	blacklist ports.TokenBlacklist
+	store     ports.Store
 	signer    ports.TokenSigner
 	hasher    ports.PasswordHasher
 	clock     ports.Clock
+	audit     ports.Audit
 	log       *slog.Logger
+	adminHint string
+	newStore  bool // see WithNewStore
+
+	droppedLogLines func() uint64 // nil: unknown
 }
 
-// Option swaps an adapter for another.
+// Option replaces a default of [New], [OpenAccounts], [OpenKeys], [OpenTransfer] or
+// [OpenMaintenance].
 type Option func(*adapters)
 
-// WithUserRepository swaps the store of accounts.
-func WithUserRepository(users ports.UserRepository) Option {
-	return func(a *adapters) { a.users = users }
+// WithStore replaces the store that the Config names. The caller closes it, after
+// [App.Close].
+func WithStore(store ports.Store) Option {
+	return func(a *adapters) { a.store = store }
 }
 
-// WithWidgetRepository swaps the store of widgets.
-func WithWidgetRepository(widgets ports.WidgetRepository) Option {
-	return func(a *adapters) { a.widgets = widgets }
-}
-
-// WithTokenBlacklist swaps the store of logged-out tokens.
-func WithTokenBlacklist(blacklist ports.TokenBlacklist) Option {
-	return func(a *adapters) { a.blacklist = blacklist }
-}
-
-// WithTokenSigner swaps what signs tokens.
+// WithTokenSigner replaces the signer that uses the keys of the [Config]. If it has the
+// method JWKS() []byte, the server publishes what the method returns: its public keys as a
+// JSON Web Key Set (RFC 7517 section 5).
 func WithTokenSigner(signer ports.TokenSigner) Option {
 	return func(a *adapters) { a.signer = signer }
 }
 
-// WithPasswordHasher swaps what hashes passwords.
+// WithPasswordHasher replaces the Argon2id hasher.
 func WithPasswordHasher(hasher ports.PasswordHasher) Option {
 	return func(a *adapters) { a.hasher = hasher }
 }
 
-// WithClock swaps what tells the time.
+// WithClock replaces the system's clock.
 func WithClock(clock ports.Clock) Option {
 	return func(a *adapters) { a.clock = clock }
 }
 
-// WithLogger swaps [slog.Default] as where the server logs to.
+// WithAudit replaces the audit record. The default one writes lines of JSON to standard
+// error; [logging.Writer.Audit] returns one that writes to a log. If [Config.Audit] is
+// false, there is no audit record.
+func WithAudit(audit ports.Audit) Option {
+	return func(a *adapters) { a.audit = audit }
+}
+
+// WithLogger replaces [slog.Default] as the logger.
 func WithLogger(log *slog.Logger) Option {
 	return func(a *adapters) { a.log = log }
 }
 
-// New wires the service, opening the store that the config names unless options
-// replace all that it is for. A MongoDB that does not answer is tried again for
-// half a minute. The caller closes what New returns.
+// WithAdminHint sets a text that says how to add an administrator. Serve logs it if the
+// store has no administrator when it starts.
+func WithAdminHint(hint string) Option {
+	return func(a *adapters) { a.adminHint = hint }
+}
+
+// WithDroppedLogLines adds the number of lines that the logger has dropped to the
+// metrics: [logging.Writer.Dropped] of the writer that [NewLogWriter] returns.
+func WithDroppedLogLines(count func() uint64) Option {
+	return func(a *adapters) { a.droppedLogLines = count }
+}
+
+// New builds the service and opens its store. A MongoDB that does not answer is
+// tried again for half a minute. A store file of an older format is migrated, and
+// the progress is logged. The caller closes the App.
+//
+// The error is a [ConfigError] when a setting cannot be used.
 func New(ctx context.Context, config Config, options ...Option) (*App, error) {
-	a, err := prepare(ctx, config, options)
+	a, err := newApp(ctx, config, options)
 	if err != nil {
 		return nil, err
 	}
-	if config.MongoDBURI != "" && config.SecretKey == "" && a.adapters.signer == nil {
-		return nil, errors.New("WIDGETD_SECRET_KEY must be set with MongoDB: servers that share a store must share the key")
+	if a.hasSharedStore() && config.SecretKey == "" && config.SigningKey == "" && a.adapters.signer == nil {
+		return nil, configError(errors.New("must be set with MongoDB: servers that share a store must share the key"), "SecretKey")
 	}
 	if a.certificate, err = loadCertificate(config); err != nil {
 		return nil, err
 	}
-	if err := a.openStore(ctx); err != nil {
+	if a.adapters.signer == nil {
+		if a.settingKeys, err = readKeys(a.config); err != nil {
+			return nil, err
+		}
+	}
+	if config.MetricsAddr != "" {
+		a.metrics = metrics.New()
+	}
+	a.adapters.newStore = true
+	if err := a.openStore(ctx, migrationLogger(a.adapters.log)); err != nil {
 		return nil, err
 	}
-	if err := a.wire(ctx); err != nil {
-		return nil, errors.Join(err, a.close())
+	if err := a.connect(ctx); err != nil {
+		return nil, errors.Join(err, a.closeStore())
 	}
+	a.warnOfDataDir()
+	a.warnOfTLSKey()
 	return a, nil
 }
 
-// AddUser adds an account, an administrator's if admin is true, to the store that
-// the config names. It needs no key, for it signs no token. AlreadyExists (see
-// [domain.UserExists]) when the email has an account.
-func AddUser(ctx context.Context, config Config, email domain.Email, password domain.Password, admin bool,
-	options ...Option) (user domain.User, err error) {
-	a, err := prepare(ctx, config, options)
-	if err != nil {
-		return domain.User{}, err
-	}
-	if err := a.openStore(ctx); err != nil {
-		return domain.User{}, err
-	}
-	defer func() { err = errors.Join(err, a.close()) }()
-	with := a.adapters
-	hasher, err := with.passwordHasher()
-	if err != nil {
-		return domain.User{}, err
-	}
-	return auth.New(with.users, with.blacklist, with.signer, hasher, with.clock, config.TokenTTL).AddUser(ctx, email, password, admin)
-}
-
-// OpenAPI returns the description of the HTTP API: an OpenAPI 3.1 document, as
+// OpenAPI returns the description of the HTTP API: an OpenAPI 3.1 document as
 // JSON.
 func OpenAPI() []byte { return fiberhttp.OpenAPI() }
 
-// NewLogHandler returns a handler for the logger of WithLogger that writes what a
-// [slog.JSONHandler] does, but the line about every request in much less time. Unlike
-// slog's it does not lock: w must be safe for concurrent use.
-func NewLogHandler(w io.Writer, level slog.Leveler) slog.Handler {
-	return fiberhttp.NewLogHandler(w, level)
+// NewLogWriter returns a writer that collects lines and writes many at once to
+// another writer. When that writer takes no lines they are dropped and counted. The
+// handler that newHandler returns logs their number. The caller closes the writer.
+func NewLogWriter(to io.Writer, newHandler func(io.Writer) slog.Handler) *logging.Writer {
+	return logging.NewWriter(to, newHandler)
 }
 
-// prepare checks the config and returns an App with the adapters that the options
-// choose.
-func prepare(ctx context.Context, config Config, options []Option) (*App, error) {
-	if err := errors.Join(ctx.Err(), config.check()); err != nil {
+// NewLogHandler returns a handler for [WithLogger] that writes JSON, as
+// [slog.JSONHandler] does, in less time. It does not lock: w must be safe for
+// concurrent use, as the writer of [NewLogWriter] is.
+func NewLogHandler(w io.Writer, level slog.Leveler) slog.Handler {
+	return logging.NewJSONHandler(w, level)
+}
+
+// Close purges the blacklist, sends the remaining traces and closes the store.
+func (a *App) Close() error {
+	a.purgeLast()
+	a.sendTraces()
+	return a.closeStore()
+}
+
+// newApp checks the config and applies the options. It opens nothing.
+func newApp(ctx context.Context, config Config, options []Option) (*App, error) {
+	config, err := config.normal()
+	if err := errors.Join(ctx.Err(), err); err != nil {
 		return nil, err
 	}
 	a := &App{
-		config:   config,
-		adapters: adapters{clock: systemclock.Clock{}, log: slog.Default()},
-		close:    func() error { return nil },
+		config:      config,
+		adapters:    adapters{clock: systemclock.Clock{}, log: slog.Default()},
+		keysChanged: make(chan struct{}, 1),
+		closeStore:  func() error { return nil },
 	}
 	for _, option := range options {
 		option(&a.adapters)
@@ -172,190 +207,99 @@ func prepare(ctx context.Context, config Config, options []Option) (*App, error)
 	return a, nil
 }
 
-func (a *App) wire(ctx context.Context) error {
+// connect builds the use cases and the server on an open store.
+func (a *App) connect(ctx context.Context) error {
 	hasher, err := a.adapters.passwordHasher()
 	if err != nil {
 		return err
 	}
-	signer, err := a.adapters.tokenSigner(a.config)
-	if err != nil {
+	if a.signer, err = a.tokenSigner(); err != nil {
 		return err
 	}
-	a.count(hasher)
-	a.trace(ctx)
-	with := a.adapters
-	a.Auth = auth.New(with.users, with.blacklist, signer, hasher, with.clock, a.config.TokenTTL)
-	a.Widgets = widgets.New(with.widgets, with.users, with.clock)
-	a.server = fiberhttp.New(a.Auth, a.Widgets, with.clock, a.ready, with.log, a.observed(fiberhttp.Config{
-		PasswordMinLength: a.config.PasswordMinLength,
-		MaxLoginFailures:  a.config.MaxLoginFailures,
-		MaxRegistrations:  a.config.MaxRegistrations,
-		TrustedProxies:    a.config.TrustedProxies,
-		CORSOrigins:       a.config.CORSOrigins,
-		TLS:               a.certificate != nil,
-	}))
+	a.store = a.adapters.store
+	a.watchGauges(hasher)
+	a.startTracing(ctx)
+	a.observeStore()
+	store, clock := a.adapters.store, a.adapters.clock
+	audit := a.auditRecord()
+	a.Auth = auth.New(auth.Config{
+		Users: store.Users(), Blacklist: store.Blacklist(), Signer: a.signer, Hasher: hasher, Clock: clock, Audit: audit,
+		TokenTTL: a.config.TokenTTL, PasswordPolicy: a.config.passwordPolicy(),
+	})
+	a.Accounts = a.newAccounts(hasher)
+	a.Widgets = widgets.New(widgets.Config{
+		Widgets: store.Widgets(), Users: store.Users(), Clock: clock, Audit: audit, CursorKey: store.CursorKey(),
+	})
+	a.Keys = keys.New(keys.Config{Ring: a.keyRing(), Audit: audit})
+	a.Transfer = a.newTransfer()
+	a.Maintenance = a.newMaintenance(a.store)
+	a.departures = departures.New(departures.Config{Users: store.Users(), Widgets: store.Widgets(), Clock: clock})
+	a.server = fiberhttp.New(fiberhttp.Ports{
+		Auth: a.Auth, Accounts: a.Accounts, Widgets: a.Widgets, Clock: clock, Audit: audit, Ready: a.ready,
+		JWKS: a.jwks,
+	}, a.adapters.log, a.serverConfig())
 	return nil
 }
 
-func (with adapters) passwordHasher() (ports.PasswordHasher, error) {
-	if with.hasher != nil {
-		return with.hasher, nil
+func (a *App) newAccounts(hasher ports.PasswordHasher) *accounts.Service {
+	return accounts.New(accounts.Config{
+		Users:          a.adapters.store.Users(),
+		Blacklist:      a.adapters.store.Blacklist(),
+		Hasher:         hasher,
+		Clock:          a.adapters.clock,
+		Audit:          a.auditRecord(),
+		TokenTTL:       a.config.TokenTTL,
+		PasswordPolicy: a.config.passwordPolicy(),
+	})
+}
+
+// auditRecord returns the audit record for the use cases and the server.
+func (a *App) auditRecord() ports.Audit { return fiberhttp.UseCaseAudit(a.configuredAudit()) }
+
+// configuredAudit returns the record that WithAudit set, or else one that writes to
+// standard error. If Config.Audit is false, it returns one that writes nothing.
+func (a *App) configuredAudit() ports.Audit {
+	switch {
+	case !a.config.Audit:
+		return logging.NewAudit(io.Discard, newJSONHandler)
+	case a.adapters.audit != nil:
+		return a.adapters.audit
+	}
+	return logging.NewAudit(os.Stderr, newJSONHandler)
+}
+
+func newJSONHandler(w io.Writer) slog.Handler { return logging.NewJSONHandler(w, slog.LevelInfo) }
+
+func (a *App) serverConfig() fiberhttp.Config {
+	config := fiberhttp.Config{
+		MaxLoginFailures:   a.config.MaxLoginFailures,
+		MaxRegistrations:   a.config.MaxRegistrations,
+		RegistrationClosed: a.config.RegistrationClosed,
+		BaseURL:            a.config.BaseURL,
+		TrustedProxies:     a.config.TrustedProxies,
+		CORSOrigins:        a.config.CORSOrigins,
+		TLS:                a.certificate != nil,
+		WithoutHSTS:        !a.config.HSTS,
+		IdleTimeout:        a.config.IdleTimeout,
+
+		IntrospectionSecret: a.config.IntrospectionSecret,
+	}
+	available := availableResources()
+	config.MaxConnections = cmp.Or(a.config.MaxConnections, available.connections())
+	config.MaxConnectionsPerClient = cmp.Or(a.config.MaxConnectionsPerClient, max(1, config.MaxConnections/4))
+	config.MaxBufferedBytes = available.bufferedBytes()
+	if a.metrics != nil {
+		config.Metrics = a.metrics
+	}
+	if a.tracing != nil {
+		config.Tracer, config.Propagator = a.tracing.Tracer, a.tracing.Propagator
+	}
+	return config
+}
+
+func (a *adapters) passwordHasher() (ports.PasswordHasher, error) {
+	if a.hasher != nil {
+		return a.hasher, nil
 	}
 	return argon2id.New(argon2id.DefaultParams())
-}
-
-func (with adapters) tokenSigner(config Config) (ports.TokenSigner, error) {
-	if with.signer != nil {
-		return with.signer, nil
-	}
-	secret, err := secretKey(config)
-	if err != nil {
-		return nil, err
-	}
-	return jwtsigner.New(secret)
-}
-
-// Close purges the blacklist once more, sends the traces that are left, and closes
-// the store.
-func (a *App) Close() error {
-	a.purgeLast()
-	a.sendTraces()
-	return a.close()
-}
-
-// Run listens on the configured address and serves until ctx ends; see Serve.
-func (a *App) Run(ctx context.Context) error {
-	err := checkAddr(a.config.Addr) // package net takes none for all interfaces
-	if err != nil {
-		return fmt.Errorf("--addr (WIDGETD_ADDR): %w", err)
-	}
-	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.config.Addr)
-	if err != nil {
-		return fmt.Errorf("--addr (WIDGETD_ADDR): %w", err)
-	}
-	return a.Serve(ctx, ln)
-}
-
-// Serve answers requests that come in by ln, over TLS if the config names a
-// certificate, until ctx ends. Then it stops accepting, waits up to 10 seconds for
-// requests in flight, and returns nil. It closes ln.
-func (a *App) Serve(ctx context.Context, ln net.Listener) error {
-	log := a.adapters.log
-	stopMetrics, err := a.serveMetrics(ctx)
-	if err != nil {
-		return errors.Join(err, ln.Close())
-	}
-	defer stopMetrics()
-	if err := a.prepareAdmin(ctx); err != nil {
-		return errors.Join(err, ln.Close())
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	purging := make(chan struct{})
-	go func() {
-		defer close(purging)
-		a.purge(ctx)
-	}()
-	scheme := "http"
-	if a.certificate != nil {
-		scheme, ln = "https", a.certificate.listen(ln)
-	}
-	served := make(chan error, 1)
-	go func() { served <- a.server.Serve(ln) }()
-	log.Info("listening", "addr", ln.Addr().String(), "url", scheme+"://"+ln.Addr().String()+fiberhttp.Base)
-
-	select {
-	case err = <-served:
-	case <-ctx.Done():
-		err = a.shutdown(ln, served)
-	}
-	cancel()
-	<-purging
-	return err
-}
-
-func (a *App) shutdown(ln net.Listener, served <-chan error) error {
-	a.stopping.Store(true)
-	a.adapters.log.Info("stopping")
-	ctx, cancel := context.WithTimeout(context.Background(), shutdownTimeout)
-	defer cancel()
-	if err := a.server.Shutdown(ctx); err != nil {
-		a.adapters.log.Warn("stopped before every request had ended", "error", err)
-		return nil
-	}
-	_ = ln.Close() // else a server that did not accept yet would begin to
-	return <-served
-}
-
-// prepareAdmin makes the administrator whom the settings name. Where there is
-// none at all it tells how to make one.
-func (a *App) prepareAdmin(ctx context.Context) error {
-	email, password, err := a.config.admin()
-	if err != nil {
-		return err
-	}
-	if a.config.AdminEmail != "" {
-		return a.Auth.EnsureAdmin(ctx, email, password)
-	}
-	found, err := a.adapters.users.HasAdmin(ctx)
-	if err == nil && !found {
-		addUser := "run 'widgetd add-user --admin EMAIL'"
-		if a.config.MongoDBURI == "" {
-			addUser = "stop the server and " + addUser // the embedded store is one process's
-		}
-		a.adapters.log.Info("there is no administrator yet: " + addUser +
-			", or start it with WIDGETD_ADMIN_EMAIL and WIDGETD_ADMIN_PASSWORD set")
-	}
-	return err
-}
-
-// ready returns nil when the store answers and the server is not stopping.
-func (a *App) ready(ctx context.Context) error {
-	if a.stopping.Load() {
-		return &domain.Error{Kind: domain.Unavailable, Message: "the server is stopping"}
-	}
-	_, err := a.adapters.users.HasAdmin(ctx)
-	return err
-}
-
-// purge takes expired tokens off the blacklist, now and then, until ctx ends.
-func (a *App) purge(ctx context.Context) {
-	ticker := time.NewTicker(purgeInterval)
-	defer ticker.Stop()
-	for {
-		forgotten, err := a.purgeOnce(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case err != nil:
-			a.adapters.log.Error("expired tokens stay on the blacklist", "error", err)
-		case forgotten > 0:
-			a.adapters.log.Debug("purged the blacklist", "tokens", forgotten)
-		}
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-	}
-}
-
-// purgeLast has the store remember how far time had come, for the next start.
-func (a *App) purgeLast() {
-	ctx, cancel := context.WithTimeout(context.Background(), purgeLastTimeout)
-	defer cancel()
-	if _, err := a.purgeOnce(ctx); err != nil {
-		a.adapters.log.Warn("expired tokens stay on the blacklist", "error", err)
-	}
-}
-
-// purgeOnce makes a panic an error: it would end the server, which can do without
-// a purge.
-func (a *App) purgeOnce(ctx context.Context) (forgotten int, err error) {
-	defer func() {
-		if value := recover(); value != nil {
-			err = fmt.Errorf("panic: %v", value)
-		}
-	}()
-	return a.Auth.Purge(ctx)
 }

@@ -3,13 +3,10 @@ package app_test
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -18,215 +15,36 @@ import (
 	"testing"
 	"time"
 
-	"github.com/widgetd/widgetd/adapters/fiberhttp/openapitest"
-	"github.com/widgetd/widgetd/adapters/memory"
 	"github.com/widgetd/widgetd/app"
 	"github.com/widgetd/widgetd/domain"
-	"github.com/widgetd/widgetd/ports"
 	"github.com/widgetd/widgetd/ports/fakes"
 )
 
-// patience is how long a test waits for an event before it fails.
-const patience = 20 * time.Second
-
-const (
-	adminEmail    = "grace@example.com"
-	adminPassword = "nanoseconds"
-)
-
-// config is one that New accepts.
-func config() app.Config {
-	return app.Config{
-		Addr:              "127.0.0.1:0",
-		TokenTTL:          time.Hour,
-		SecretKey:         strings.Repeat("k", 32),
-		CORSOrigins:       []string{"*"},
-		PasswordMinLength: 1,
-	}
-}
-
-// withAdmin is a config that makes an administrator.
-func withAdmin() app.Config {
-	c := config()
-	c.AdminEmail, c.AdminPassword = adminEmail, adminPassword
-	return c
-}
-
-// house is the driven ports of a component test: in memory, but what a test puts
-// in their place.
-type house struct {
-	users     ports.UserRepository
-	widgets   ports.WidgetRepository
-	blacklist ports.TokenBlacklist
-	hasher    ports.PasswordHasher
-	signer    ports.TokenSigner // may be nil
-}
-
-func inMemory() *house {
-	return &house{
-		users:     memory.NewUsers(),
-		widgets:   memory.NewWidgets(),
-		blacklist: memory.NewBlacklist(),
-		hasher:    plain{},
-	}
-}
-
-func (h *house) options(log *slog.Logger) []app.Option {
-	return []app.Option{
-		app.WithUserRepository(h.users), app.WithWidgetRepository(h.widgets), app.WithTokenBlacklist(h.blacklist),
-		app.WithPasswordHasher(h.hasher), app.WithTokenSigner(h.signer), app.WithLogger(log),
-	}
-}
-
-// plain is a hasher that takes no time.
-type plain struct{}
-
-func (plain) Hash(_ context.Context, password domain.Password) (string, error) {
-	return password.Reveal(), nil
-}
-
-func (plain) Verify(_ context.Context, hash string, password domain.Password) (match, outdated bool, err error) {
-	return hash == password.Reveal(), false, nil
-}
-
-// served is an app that serves.
-type served struct {
-	url     string
-	stop    context.CancelFunc
-	stopped chan error // gets what Serve returned
-	log     *journal
-}
-
-// serve serves an app until the test ends.
-func serve(t *testing.T, config app.Config, h *house) *served {
-	t.Helper()
-	log := &journal{}
-	a, err := app.New(t.Context(), config, h.options(slog.New(slog.NewTextHandler(log, nil)))...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	s := &served{"http://" + ln.Addr().String(), stop, make(chan error, 1), log}
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		s.stopped <- a.Serve(ctx, ln)
-	}()
-	t.Cleanup(func() {
-		stop()
-		<-ended
-		if err := a.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	if status, _, _ := s.ask(t, "GET", "/healthz", "", ""); status != 200 {
-		t.Fatalf("/healthz says %d", status)
-	}
-	return s
-}
-
-// ask sends a request with a form and returns the response.
-func (s *served) ask(t *testing.T, method, path, token, form string) (status int, header http.Header, body map[string]any) {
-	t.Helper()
-	req, err := http.NewRequest(method, s.url+path, strings.NewReader(form))
-	if err != nil {
-		t.Error(err)
-		return 0, nil, nil
-	}
-	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
-	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
-	res, err := client.Do(req)
-	if err != nil {
-		t.Error(err)
-		return 0, nil, nil
-	}
-	defer res.Body.Close()
-	text, err := io.ReadAll(res.Body)
-	if err != nil {
-		t.Error(err)
-	}
-	if len(text) > 0 {
-		if err := json.Unmarshal(text, &body); err != nil {
-			t.Errorf("%s %s is answered with %q", method, path, text)
-		}
-	}
-	if err := document().Check(method, path, http.Response{StatusCode: res.StatusCode, Header: res.Header}, strings.TrimSpace(string(text))); err != nil {
-		t.Error(err)
-	}
-	return res.StatusCode, res.Header, body
-}
-
-// document is what every response is checked against.
-var document = sync.OnceValue(func() *openapitest.Document {
-	document, err := openapitest.Parse(app.OpenAPI())
-	if err != nil {
-		panic(err) // its own tests fail too
-	}
-	return document
-})
-
-const (
-	credentials  = "email=" + adminEmail + "&password=" + adminPassword
-	widgetFields = "info_url=https://example.com&deadline=2999-12-31"
-)
-
-func (s *served) logIn(t *testing.T) string {
-	t.Helper()
-	status, _, body := s.ask(t, "POST", "/api/v1/auth/login", "", credentials)
-	token, _ := body["access_token"].(string)
-	if status != 200 || token == "" {
-		t.Fatalf("logging in: %d %v", status, body)
-	}
-	return token
-}
-
-// journal is a log that can be read while it is written.
-type journal struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (j *journal) Write(text []byte) (int, error) {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.Write(text)
-}
-
-func (j *journal) String() string {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	return j.text.String()
-}
-
-func TestServesOnAdaptersOfTheCallersAndTouchesNoFolder(t *testing.T) {
+func TestServeOnAStoreOfTheCallerTouchesNoFolder(t *testing.T) {
 	t.Parallel()
 	c := withAdmin()
 	c.DataDir = filepath.Join(t.TempDir(), "data")
 	s := serve(t, c, inMemory())
 	token := s.logIn(t)
-	if status, _, body := s.ask(t, "PUT", "/api/v1/widgets/one", token, widgetFields); status != 201 {
+	if status, _, body := s.send(t, "PUT", "/api/v1/widgets/one", token, widgetFields); status != 201 {
 		t.Errorf("creating: %d %v", status, body)
 	}
-	if status, _, body := s.ask(t, "GET", "/api/v1/widgets", token, ""); status != 200 || body["total_items"] != 1.0 {
+	if status, _, body := s.send(t, "GET", "/api/v1/widgets", token, ""); status != 200 || body["total_items"] != 1.0 {
 		t.Errorf("listing: %d %v", status, body)
 	}
 	if _, err := os.Stat(c.DataDir); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the data folder was made: %v", err)
+		t.Errorf("the data folder was created: %v", err)
 	}
 }
 
-func TestClockAndSignerOfTheCallersAreUsed(t *testing.T) {
+func TestOptionsReplaceTheClockAndTheSigner(t *testing.T) {
 	t.Parallel()
 	var now atomic.Int64
 	now.Store(time.Now().Unix())
-	clock := &fakes.ClockMock{NowFunc: func() time.Time { return time.Unix(now.Load(), 0) }}
+	clock := &fakes.ClockMock{
+		NowFunc:     func() time.Time { return time.Unix(now.Load(), 0) },
+		RunningFunc: func() time.Duration { return 0 },
+	}
 	var signed sync.Map
 	signer := &fakes.TokenSignerMock{
 		SignFunc: func(claims domain.Claims) (string, error) {
@@ -236,18 +54,18 @@ func TestClockAndSignerOfTheCallersAreUsed(t *testing.T) {
 		VerifyFunc: func(token string) (domain.Claims, error) {
 			claims, ok := signed.Load(token)
 			if !ok {
-				return domain.Claims{}, domain.TokenInvalid
+				return domain.Claims{}, domain.ErrTokenInvalid
 			}
 			return claims.(domain.Claims), nil
 		},
 	}
-	h := inMemory()
+	p := inMemory()
 	a, err := app.New(t.Context(), app.Config{TokenTTL: time.Minute, PasswordMinLength: 1},
-		append(h.options(slog.New(slog.DiscardHandler)), app.WithClock(clock), app.WithTokenSigner(signer))...)
+		append(p.options(slog.New(slog.DiscardHandler)), app.WithClock(clock), app.WithTokenSigner(signer))...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	email, password := person(t)
+	email, password := credentialsOfAdmin()
 	token, err := a.Auth.Register(t.Context(), email, password)
 	if err != nil {
 		t.Fatal(err)
@@ -259,7 +77,7 @@ func TestClockAndSignerOfTheCallersAreUsed(t *testing.T) {
 		t.Error(err)
 	}
 	now.Add(60)
-	if _, err := a.Auth.Authenticate(t.Context(), token.Text); !errors.Is(err, domain.TokenExpired) {
+	if _, err := a.Auth.Authenticate(t.Context(), token.Text); !errors.Is(err, domain.ErrTokenExpired) {
 		t.Errorf("after a minute: %v", err)
 	}
 	if err := a.Close(); err != nil {
@@ -267,140 +85,7 @@ func TestClockAndSignerOfTheCallersAreUsed(t *testing.T) {
 	}
 }
 
-// trouble makes fakes that work until there is trouble, and then do what it does.
-type trouble struct {
-	begun atomic.Bool
-	fail  func(ctx context.Context) error
-	in    string       // the only method with it; all if empty
-	met   atomic.Int64 // how often it was
-}
-
-// meet returns the error of the trouble, if it has begun in that method.
-func (t *trouble) meet(ctx context.Context, method string) error {
-	if !t.begun.Load() || t.in != "" && t.in != method {
-		return nil
-	}
-	t.met.Add(1)
-	return t.fail(ctx)
-}
-
-func (t *trouble) inUsers(users ports.UserRepository) ports.UserRepository {
-	return &fakes.UserRepositoryMock{
-		AddFunc: func(ctx context.Context, user domain.User) error {
-			return orElse(t.meet(ctx, "Users.Add"), func() error { return users.Add(ctx, user) })
-		},
-		ByEmailFunc: func(ctx context.Context, email domain.Email) (domain.User, error) {
-			if err := t.meet(ctx, "Users.ByEmail"); err != nil {
-				return domain.User{}, err
-			}
-			return users.ByEmail(ctx, email)
-		},
-		ByPublicIDFunc: func(ctx context.Context, id domain.UUID) (domain.User, error) {
-			if err := t.meet(ctx, "Users.ByPublicID"); err != nil {
-				return domain.User{}, err
-			}
-			return users.ByPublicID(ctx, id)
-		},
-		SetCredentialsFunc: func(ctx context.Context, user domain.User, currentHash string) error {
-			return orElse(t.meet(ctx, "Users.SetCredentials"), func() error { return users.SetCredentials(ctx, user, currentHash) })
-		},
-		HasAdminFunc: func(ctx context.Context) (bool, error) {
-			if err := t.meet(ctx, "Users.HasAdmin"); err != nil {
-				return false, err
-			}
-			return users.HasAdmin(ctx)
-		},
-	}
-}
-
-func (t *trouble) inWidgets(widgets ports.WidgetRepository) ports.WidgetRepository {
-	return &fakes.WidgetRepositoryMock{
-		AddFunc: func(ctx context.Context, widget domain.Widget) error {
-			return orElse(t.meet(ctx, "Widgets.Add"), func() error { return widgets.Add(ctx, widget) })
-		},
-		ByNameFunc: func(ctx context.Context, name domain.WidgetName) (domain.Widget, error) {
-			if err := t.meet(ctx, "Widgets.ByName"); err != nil {
-				return domain.Widget{}, err
-			}
-			return widgets.ByName(ctx, name)
-		},
-		ListFunc: func(ctx context.Context, page domain.PageRequest) (domain.Page, error) {
-			if err := t.meet(ctx, "Widgets.List"); err != nil {
-				return domain.Page{}, err
-			}
-			return widgets.List(ctx, page)
-		},
-		UpdateFunc: func(ctx context.Context, name domain.WidgetName, infoURL domain.InfoURL, deadline domain.Deadline) error {
-			return orElse(t.meet(ctx, "Widgets.Update"), func() error { return widgets.Update(ctx, name, infoURL, deadline) })
-		},
-		DeleteFunc: func(ctx context.Context, name domain.WidgetName) error {
-			return orElse(t.meet(ctx, "Widgets.Delete"), func() error { return widgets.Delete(ctx, name) })
-		},
-	}
-}
-
-func (t *trouble) inBlacklist(blacklist ports.TokenBlacklist) ports.TokenBlacklist {
-	return &fakes.TokenBlacklistMock{
-		AddFunc: func(ctx context.Context, token domain.BlacklistedToken) error {
-			return orElse(t.meet(ctx, "Blacklist.Add"), func() error { return blacklist.Add(ctx, token) })
-		},
-		ContainsFunc: func(ctx context.Context, token domain.BlacklistedToken) (bool, error) {
-			if err := t.meet(ctx, "Blacklist.Contains"); err != nil {
-				return false, err
-			}
-			return blacklist.Contains(ctx, token)
-		},
-		PurgeFunc: func(ctx context.Context, now time.Time) (int, error) {
-			if err := t.meet(ctx, "Blacklist.Purge"); err != nil {
-				return 0, err
-			}
-			return blacklist.Purge(ctx, now)
-		},
-	}
-}
-
-func (t *trouble) inHasher(hasher ports.PasswordHasher) ports.PasswordHasher {
-	return &fakes.PasswordHasherMock{
-		HashFunc: func(ctx context.Context, password domain.Password) (string, error) {
-			if err := t.meet(ctx, "Hasher.Hash"); err != nil {
-				return "", err
-			}
-			return hasher.Hash(ctx, password)
-		},
-		VerifyFunc: func(ctx context.Context, hash string, password domain.Password) (bool, bool, error) {
-			if err := t.meet(ctx, "Hasher.Verify"); err != nil {
-				return false, false, err
-			}
-			return hasher.Verify(ctx, hash, password)
-		},
-	}
-}
-
-func (t *trouble) inSigner(signer ports.TokenSigner) ports.TokenSigner {
-	return &fakes.TokenSignerMock{
-		SignFunc: func(claims domain.Claims) (string, error) {
-			if err := t.meet(context.Background(), "Signer.Sign"); err != nil {
-				return "", err
-			}
-			return signer.Sign(claims)
-		},
-		VerifyFunc: func(token string) (domain.Claims, error) {
-			if err := t.meet(context.Background(), "Signer.Verify"); err != nil {
-				return domain.Claims{}, err
-			}
-			return signer.Verify(token)
-		},
-	}
-}
-
-func orElse(err error, f func() error) error {
-	if err != nil {
-		return err
-	}
-	return f()
-}
-
-func TestPortThatDoesNotAnswerMakesThe503(t *testing.T) {
+func TestPortThatDoesNotAnswerMakesEveryAffectedEndpointAnswer503(t *testing.T) {
 	t.Parallel()
 	const (
 		register = "POST /api/v1/auth/register"
@@ -422,77 +107,74 @@ func TestPortThatDoesNotAnswerMakesThe503(t *testing.T) {
 			<-ctx.Done()
 			return &domain.Error{Kind: domain.Unavailable, Err: ctx.Err()}
 		},
-		"hangs and says no more": func(ctx context.Context) error {
+		"hangs and returns an error of no kind": func(ctx context.Context) error {
 			<-ctx.Done()
 			return fmt.Errorf("reading: %w", ctx.Err())
 		},
 	}
-	var asked sync.WaitGroup
+	var requests sync.WaitGroup
 	for port, test := range map[string]struct {
-		put      func(*trouble, *house)
+		inject   func(*fault, *parts)
 		affected []string
 	}{
-		"users": {func(t *trouble, h *house) { h.users = t.inUsers(h.users) },
-			[]string{register, logIn, user, create, ready}},
-		"widgets": {func(t *trouble, h *house) { h.widgets = t.inWidgets(h.widgets) },
-			[]string{list, create, read, write, remove}},
-		"blacklist": {func(t *trouble, h *house) { h.blacklist = t.inBlacklist(h.blacklist) },
-			[]string{user, logOut, list, create, read, write, remove}},
-		"hasher": {func(t *trouble, h *house) { h.hasher = t.inHasher(h.hasher) },
-			[]string{register, logIn}},
+		"store":     {func(f *fault, p *parts) { p.ping = f.inPing(p.ping) }, []string{ready}},
+		"users":     {func(f *fault, p *parts) { p.users = f.inUsers(p.users) }, []string{register, logIn, user, create}},
+		"widgets":   {func(f *fault, p *parts) { p.widgets = f.inWidgets(p.widgets) }, []string{list, create, read, write, remove}},
+		"blacklist": {func(f *fault, p *parts) { p.blacklist = f.inBlacklist(p.blacklist) }, []string{user, logOut, list, create, read, write, remove}},
+		"hasher":    {func(f *fault, p *parts) { p.hasher = f.inHasher(p.hasher) }, []string{register, logIn}},
 	} {
 		for how, fail := range failures {
-			trouble, h := &trouble{fail: fail}, inMemory()
-			test.put(trouble, h)
-			s := serve(t, withAdmin(), h)
+			fault, p := &fault{fail: fail}, inMemory()
+			test.inject(fault, p)
+			s := serve(t, withAdmin(), p)
 			token := s.logIn(t)
-			trouble.begun.Store(true)
-			for _, what := range test.affected {
-				asked.Go(func() {
-					method, path, _ := strings.Cut(what, " ")
+			fault.active.Store(true)
+			for _, endpoint := range test.affected {
+				requests.Go(func() {
+					method, path, _ := strings.Cut(endpoint, " ")
 					form := widgetFields + "&name=one&" + credentials
-					if what == register {
+					if endpoint == register {
 						form = strings.Replace(form, adminEmail, "new@example.com", 1)
 					}
 					began := time.Now()
-					status, header, body := s.ask(t, method, path, token, form)
+					status, header, body := s.send(t, method, path, token, form)
 					if status != 503 || header.Get("Retry-After") == "" || body["message"] != "Service Unavailable" {
-						t.Errorf("%s while the %s port %s: %d %v %v", what, port, how, status, header, body)
+						t.Errorf("%s while the %s port %s: %d %v %v", endpoint, port, how, status, header, body)
 					}
 					if took := time.Since(began); took > 5*time.Second {
-						t.Errorf("%s while the %s port %s took %v", what, port, how, took)
+						t.Errorf("%s while the %s port %s took %v", endpoint, port, how, took)
 					}
 				})
 			}
-			asked.Go(func() {
-				if status, _, _ := s.ask(t, "GET", "/healthz", "", ""); status != 200 {
+			requests.Go(func() {
+				if status, _, _ := s.send(t, "GET", "/healthz", "", ""); status != 200 {
 					t.Errorf("/healthz while the %s port %s: %d", port, how, status)
 				}
 			})
 		}
 	}
-	asked.Wait()
+	requests.Wait()
 }
 
-func TestStoreIsReadyAgainAfterTheTrouble(t *testing.T) {
+func TestServerIsReadyAgainWhenTheStoreAnswersAgain(t *testing.T) {
 	t.Parallel()
-	trouble, h := &trouble{fail: func(context.Context) error { return domain.Unavailable }}, inMemory()
-	h.users = trouble.inUsers(h.users)
-	s := serve(t, withAdmin(), h)
+	fault, p := &fault{fail: func(context.Context) error { return domain.Unavailable }}, inMemory()
+	p.ping = fault.inPing(p.ping)
+	s := serve(t, withAdmin(), p)
 	for _, test := range []struct {
-		begun bool
-		want  int
+		active bool
+		want   int
 	}{{false, 200}, {true, 503}, {false, 200}} {
-		trouble.begun.Store(test.begun)
-		if status, _, body := s.ask(t, "GET", "/readyz", "", ""); status != test.want {
-			t.Errorf("trouble %v: /readyz says %d %v", test.begun, status, body)
+		fault.active.Store(test.active)
+		if status, _, body := s.send(t, "GET", "/readyz", "", ""); status != test.want {
+			t.Errorf("fault active %v: /readyz answers %d %v", test.active, status, body)
 		}
 	}
 }
 
-func TestTokenGetsNobodyInWhileTheBlacklistFails(t *testing.T) {
+func TestNoTokenIsAcceptedWhileTheBlacklistFails(t *testing.T) {
 	t.Parallel()
-	for name, fault := range map[string]struct {
+	for name, test := range map[string]struct {
 		err  error
 		want int
 	}{
@@ -501,37 +183,36 @@ func TestTokenGetsNobodyInWhileTheBlacklistFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			trouble, h := &trouble{fail: func(context.Context) error { return fault.err }}, inMemory()
-			h.blacklist = trouble.inBlacklist(h.blacklist)
-			widgets := &fakes.WidgetRepositoryMock{} // panics when it is called
-			h.widgets = widgets
-			s := serve(t, withAdmin(), h)
+			fault, p := &fault{fail: func(context.Context) error { return test.err }}, inMemory()
+			p.blacklist = fault.inBlacklist(p.blacklist)
+			p.widgets = &fakes.WidgetRepositoryMock{} // panics when it is called
+			s := serve(t, withAdmin(), p)
 			token := s.logIn(t)
-			trouble.begun.Store(true)
-			for _, what := range []string{"GET /widgets", "POST /widgets", "GET /widgets/one", "PUT /widgets/one",
+			fault.active.Store(true)
+			for _, endpoint := range []string{"GET /widgets", "POST /widgets", "GET /widgets/one", "PUT /widgets/one",
 				"DELETE /widgets/one", "GET /auth/user", "POST /auth/logout"} {
-				method, path, _ := strings.Cut(what, " ")
-				status, _, body := s.ask(t, method, "/api/v1"+path, token, widgetFields+"&name=one")
-				if status != fault.want || strings.Contains(fmt.Sprint(body), "index") {
-					t.Errorf("%s: %d %v", what, status, body)
+				method, path, _ := strings.Cut(endpoint, " ")
+				status, _, body := s.send(t, method, "/api/v1"+path, token, widgetFields+"&name=one")
+				if status != test.want || strings.Contains(fmt.Sprint(body), "index") {
+					t.Errorf("%s: %d %v", endpoint, status, body)
 				}
 			}
-			if log := s.log.String(); strings.Contains(log, "panic") || !strings.Contains(log, fault.err.Error()) {
+			if log := s.log.String(); strings.Contains(log, "panic") || !strings.Contains(log, test.err.Error()) {
 				t.Errorf("the log:\n%s", log)
 			}
 		})
 	}
 }
 
-func TestServeFailsWhenTheAdministratorCannotBeMade(t *testing.T) {
+func TestServeFailsWhenAccountsCannotBeReadAtTheStart(t *testing.T) {
 	t.Parallel()
-	for name, config := range map[string]app.Config{"in the settings": withAdmin(), "in none": config()} {
+	for name, config := range map[string]app.Config{"with an administrator": withAdmin(), "without an administrator": config()} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			trouble, h := &trouble{fail: func(context.Context) error { return domain.Unavailable }}, inMemory()
-			trouble.begun.Store(true)
-			h.users = trouble.inUsers(h.users)
-			a, err := app.New(t.Context(), config, h.options(slog.New(slog.DiscardHandler))...)
+			fault, p := &fault{fail: func(context.Context) error { return domain.Unavailable }}, inMemory()
+			fault.active.Store(true)
+			p.users = fault.inUsers(p.users)
+			a, err := app.New(t.Context(), config, p.options(slog.New(slog.DiscardHandler))...)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -549,19 +230,19 @@ func TestPurgeRunsAtTheStartAndItsFailureIsLogged(t *testing.T) {
 			t.Parallel()
 			began := time.Now()
 			purged := make(chan time.Time, 1)
-			h := inMemory()
-			h.blacklist = &fakes.TokenBlacklistMock{PurgeFunc: func(_ context.Context, now time.Time) (int, error) {
+			p := inMemory()
+			p.blacklist = &fakes.TokenBlacklistMock{PurgeFunc: func(_ context.Context, now time.Time) (int, error) {
 				purged <- now
 				return 0, failure
 			}}
-			s := serve(t, config(), h)
+			s := serve(t, config(), p)
 			select {
 			case now := <-purged:
 				if now.Before(began) || now.After(time.Now()) {
-					t.Errorf("purged as of %v", now)
+					t.Errorf("Purge got the time %v", now)
 				}
 			case <-time.After(patience):
-				t.Fatal("nothing is purged")
+				t.Fatal("Purge is not called")
 			}
 			s.stop()
 			if err := <-s.stopped; err != nil {
@@ -574,16 +255,16 @@ func TestPurgeRunsAtTheStartAndItsFailureIsLogged(t *testing.T) {
 	}
 }
 
-func TestPurgeThatTakesLongHoldsUpNeitherRequestsNorTheEnd(t *testing.T) {
+func TestSlowPurgeDelaysNeitherRequestsNorTheEnd(t *testing.T) {
 	t.Parallel()
-	h := inMemory()
-	h.blacklist = &fakes.TokenBlacklistMock{PurgeFunc: func(ctx context.Context, _ time.Time) (int, error) {
+	p := inMemory()
+	p.blacklist = &fakes.TokenBlacklistMock{PurgeFunc: func(ctx context.Context, _ time.Time) (int, error) {
 		<-ctx.Done()
 		return 0, &domain.Error{Kind: domain.Unavailable, Err: ctx.Err()}
 	}}
-	s := serve(t, config(), h)
-	if status, _, _ := s.ask(t, "GET", "/readyz", "", ""); status != 200 {
-		t.Errorf("/readyz says %d", status)
+	s := serve(t, config(), p)
+	if status, _, _ := s.send(t, "GET", "/readyz", "", ""); status != 200 {
+		t.Errorf("/readyz answers %d", status)
 	}
 	s.stop()
 	select {
@@ -592,62 +273,62 @@ func TestPurgeThatTakesLongHoldsUpNeitherRequestsNorTheEnd(t *testing.T) {
 			t.Errorf("Serve: %v", err)
 		}
 	case <-time.After(patience):
-		t.Fatal("Serve does not end")
+		t.Fatal("Serve does not return")
 	}
 	if strings.Contains(s.log.String(), "level=ERROR") {
 		t.Errorf("the log:\n%s", s.log)
 	}
 }
 
-func TestServeEndsAfterTheRequestsInFlight(t *testing.T) {
+func TestServeReturnsAfterTheRequestsInFlight(t *testing.T) {
 	t.Parallel()
-	h := inMemory()
+	p := inMemory()
 	entered, proceed := make(chan struct{}), make(chan struct{})
-	h.widgets = &fakes.WidgetRepositoryMock{ListFunc: func(_ context.Context, request domain.PageRequest) (domain.Page, error) {
+	p.widgets = &fakes.WidgetRepositoryMock{ListFunc: func(_ context.Context, request domain.PageRequest) (domain.Page[domain.Widget], error) {
 		close(entered)
 		<-proceed
-		return domain.Page{Request: request}, nil
+		return domain.Page[domain.Widget]{Request: request}, nil
 	}}
-	s := serve(t, withAdmin(), h)
+	s := serve(t, withAdmin(), p)
 	token := s.logIn(t)
 	answered := make(chan int, 1)
 	go func() {
-		status, _, _ := s.ask(t, "GET", "/api/v1/widgets", token, "")
+		status, _, _ := s.send(t, "GET", "/api/v1/widgets", token, "")
 		answered <- status
 	}()
 	<-entered
 	s.stop()
-	for late := time.Now().Add(patience); ; { // until it takes no more connections
+	for late := time.Now().Add(patience); ; { // until the server accepts no more connections
 		conn, err := net.Dial("tcp", strings.TrimPrefix(s.url, "http://"))
 		if err != nil {
 			break
 		}
 		conn.Close()
 		if time.Now().After(late) {
-			t.Fatal("it still takes connections")
+			t.Fatal("the server still accepts connections")
 		}
 	}
 	select {
 	case err := <-s.stopped:
-		t.Fatalf("Serve ended before the request: %v", err)
+		t.Fatalf("Serve returned before the request ended: %v", err)
 	default:
 	}
 	close(proceed)
 	if status := <-answered; status != 200 {
-		t.Errorf("the request in flight got %d", status)
+		t.Errorf("the request in flight was answered with %d", status)
 	}
 	if err := <-s.stopped; err != nil {
 		t.Errorf("Serve: %v", err)
 	}
 }
 
-func TestRunEndsWithItsContextAndTheStoreCanBeOpenedAgain(t *testing.T) {
+func TestRunReturnsWithItsContextAndReleasesTheStore(t *testing.T) {
 	t.Parallel()
 	c := config()
 	c.DataDir, c.SecretKey = filepath.Join(t.TempDir(), "data"), ""
 	for range 2 {
 		listening := make(chan struct{})
-		a, err := app.New(t.Context(), c, app.WithLogger(slog.New(slog.NewTextHandler(writer(func(text []byte) {
+		a, err := app.New(t.Context(), c, app.WithLogger(slog.New(slog.NewTextHandler(writerFunc(func(text []byte) {
 			if bytes.Contains(text, []byte("msg=listening")) {
 				close(listening)
 			}
@@ -664,13 +345,13 @@ func TestRunEndsWithItsContextAndTheStoreCanBeOpenedAgain(t *testing.T) {
 		select {
 		case <-listening:
 		case <-time.After(patience):
-			t.Error("it does not listen")
+			t.Error("Run does not listen")
 		}
 		stop()
 		select {
 		case err = <-ended:
 		case <-time.After(patience):
-			t.Error("it does not end")
+			t.Error("Run does not return")
 		}
 		if err = errors.Join(err, a.Close()); err != nil {
 			t.Error(err)
@@ -678,11 +359,11 @@ func TestRunEndsWithItsContextAndTheStoreCanBeOpenedAgain(t *testing.T) {
 	}
 }
 
-// writer is a function that is told what is written.
-type writer func(text []byte)
+// writerFunc is a function that is called with each text that is written.
+type writerFunc func(text []byte)
 
 // Write implements [io.Writer].
-func (w writer) Write(text []byte) (int, error) {
-	w(text)
+func (f writerFunc) Write(text []byte) (int, error) {
+	f(text)
 	return len(text), nil
 }

@@ -1,11 +1,12 @@
 package app_test
 
 import (
+	"errors"
 	"log/slog"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -13,39 +14,72 @@ import (
 	"github.com/widgetd/widgetd/domain"
 )
 
-func TestNewRefusesSettingsByTheirName(t *testing.T) {
+func TestNewNamesTheFieldsThatItRefuses(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
-		set  func(*app.Config)
-		says string
+		set    func(*app.Config)
+		fields string
 	}{
-		"port that is none":         {func(c *app.Config) { c.Addr = "127.0.0.1:65536" }, "WIDGETD_ADDR"},
-		"no life of tokens":         {func(c *app.Config) { c.TokenTTL = 0 }, "WIDGETD_TOKEN_TTL"},
-		"a negative one":            {func(c *app.Config) { c.TokenTTL = -time.Hour }, "WIDGETD_TOKEN_TTL"},
-		"one of half a second":      {func(c *app.Config) { c.TokenTTL = time.Second / 2 }, "WIDGETD_TOKEN_TTL"},
-		"one with half a second":    {func(c *app.Config) { c.TokenTTL = 3 * time.Second / 2 }, "WIDGETD_TOKEN_TTL"},
-		"key of 31 bytes":           {func(c *app.Config) { c.SecretKey = strings.Repeat("k", 31) }, "WIDGETD_SECRET_KEY"},
-		"passwords of no length":    {func(c *app.Config) { c.PasswordMinLength = 0 }, "WIDGETD_PASSWORD_MIN_LENGTH"},
-		"passwords that none are":   {func(c *app.Config) { c.PasswordMinLength = 1025 }, "WIDGETD_PASSWORD_MIN_LENGTH"},
-		"negative log-in failures":  {func(c *app.Config) { c.MaxLoginFailures = -1 }, "WIDGETD_MAX_LOGIN_FAILURES"},
-		"negative registrations":    {func(c *app.Config) { c.MaxRegistrations = -1 }, "WIDGETD_MAX_REGISTRATIONS"},
-		"origin without a scheme":   {func(c *app.Config) { c.CORSOrigins = []string{"example.com"} }, "WIDGETD_CORS_ORIGINS"},
-		"origin of another scheme":  {func(c *app.Config) { c.CORSOrigins = []string{"file://x"} }, "WIDGETD_CORS_ORIGINS"},
-		"origin with a path":        {func(c *app.Config) { c.CORSOrigins = []string{"https://example.com/"} }, "WIDGETD_CORS_ORIGINS"},
-		"origin with a user":        {func(c *app.Config) { c.CORSOrigins = []string{"https://me@example.com"} }, "WIDGETD_CORS_ORIGINS"},
-		"origin with a wildcard":    {func(c *app.Config) { c.CORSOrigins = []string{"https://*.example.com"} }, "WIDGETD_CORS_ORIGINS"},
-		"origin with no port":       {func(c *app.Config) { c.CORSOrigins = []string{"https://example.com:"} }, "WIDGETD_CORS_ORIGINS"},
-		"origin with a huge port":   {func(c *app.Config) { c.CORSOrigins = []string{"https://example.com:99999"} }, "WIDGETD_CORS_ORIGINS"},
-		"address without a port":    {func(c *app.Config) { c.Addr = "localhost" }, "WIDGETD_ADDR"},
-		"metrics without a port":    {func(c *app.Config) { c.MetricsAddr = "localhost" }, "WIDGETD_METRICS_ADDR"},
-		"all origins and one":       {func(c *app.Config) { c.CORSOrigins = []string{"*", "https://example.com"} }, "WIDGETD_CORS_ORIGINS"},
-		"one origin and an empty":   {func(c *app.Config) { c.CORSOrigins = []string{"https://example.com", ""} }, "WIDGETD_CORS_ORIGINS"},
-		"administrator's email":     {func(c *app.Config) { c.AdminEmail = adminEmail }, "WIDGETD_ADMIN_PASSWORD"},
-		"administrator's password":  {func(c *app.Config) { c.AdminPassword = adminPassword }, "WIDGETD_ADMIN_EMAIL"},
-		"no administrator's email":  {func(c *app.Config) { c.AdminEmail, c.AdminPassword = "root", adminPassword }, "WIDGETD_ADMIN_EMAIL: root"},
-		"administrator's too short": {func(c *app.Config) { *c = withAdmin(); c.PasswordMinLength = 50 }, "WIDGETD_ADMIN_PASSWORD: "},
-		"no data folder":            {func(c *app.Config) { c.DataDir = "" }, "WIDGETD_DATA"},
-		"data folder that is none":  {func(c *app.Config) { c.DataDir = os.DevNull }, "WIDGETD_DATA"},
+		"port above 65535":                   {func(c *app.Config) { c.Addr = "127.0.0.1:65536" }, "Addr"},
+		"address without a port":             {func(c *app.Config) { c.Addr = "localhost" }, "Addr"},
+		"metrics without a port":             {func(c *app.Config) { c.MetricsAddr = "localhost" }, "MetricsAddr"},
+		"lifetime of zero":                   {func(c *app.Config) { c.TokenTTL = 0 }, "TokenTTL"},
+		"negative lifetime":                  {func(c *app.Config) { c.TokenTTL = -time.Hour }, "TokenTTL"},
+		"lifetime of half a second":          {func(c *app.Config) { c.TokenTTL = time.Second / 2 }, "TokenTTL"},
+		"lifetime with half a second":        {func(c *app.Config) { c.TokenTTL = 3 * time.Second / 2 }, "TokenTTL"},
+		"key of 31 bytes":                    {func(c *app.Config) { c.SecretKey = strings.Repeat("k", 31) }, "SecretKey"},
+		"minimum length of zero":             {func(c *app.Config) { c.PasswordMinLength = 0 }, "PasswordMinLength"},
+		"minimum length over the limit":      {func(c *app.Config) { c.PasswordMinLength = 1025 }, "PasswordMinLength"},
+		"negative log-in failures":           {func(c *app.Config) { c.MaxLoginFailures = -1 }, "MaxLoginFailures"},
+		"negative registrations":             {func(c *app.Config) { c.MaxRegistrations = -1 }, "MaxRegistrations"},
+		"negative connections":               {func(c *app.Config) { c.MaxConnections = -1 }, "MaxConnections"},
+		"negative connections per client":    {func(c *app.Config) { c.MaxConnectionsPerClient = -1 }, "MaxConnectionsPerClient"},
+		"idle timeout of half a second":      {func(c *app.Config) { c.IdleTimeout = time.Second / 2 }, "IdleTimeout"},
+		"negative idle timeout":              {func(c *app.Config) { c.IdleTimeout = -time.Minute }, "IdleTimeout"},
+		"origin without a scheme":            {func(c *app.Config) { c.CORSOrigins = []string{"example.com"} }, "CORSOrigins"},
+		"origin of another scheme":           {func(c *app.Config) { c.CORSOrigins = []string{"file://x"} }, "CORSOrigins"},
+		"origin with a path":                 {func(c *app.Config) { c.CORSOrigins = []string{"https://example.com/"} }, "CORSOrigins"},
+		"origin with a user":                 {func(c *app.Config) { c.CORSOrigins = []string{"https://me@example.com"} }, "CORSOrigins"},
+		"origin with a wildcard":             {func(c *app.Config) { c.CORSOrigins = []string{"https://*.example.com"} }, "CORSOrigins"},
+		"origin with an empty port":          {func(c *app.Config) { c.CORSOrigins = []string{"https://example.com:"} }, "CORSOrigins"},
+		"origin with a huge port":            {func(c *app.Config) { c.CORSOrigins = []string{"https://example.com:99999"} }, "CORSOrigins"},
+		"* and an origin":                    {func(c *app.Config) { c.CORSOrigins = []string{"*", "https://example.com"} }, "CORSOrigins"},
+		"origin and an empty text":           {func(c *app.Config) { c.CORSOrigins = []string{"https://example.com", ""} }, "CORSOrigins"},
+		"the origin null":                    {func(c *app.Config) { c.CORSOrigins = []string{"null"} }, "CORSOrigins"},
+		"origin with a wrong A-label":        {func(c *app.Config) { c.CORSOrigins = []string{"https://xn--a.example"} }, "CORSOrigins"},
+		"no network as proxy":                {func(c *app.Config) { c.TrustedProxies = []netip.Prefix{{}} }, "TrustedProxies"},
+		"proxy without an address":           {proxies("0.0.0.0/32"), "TrustedProxies"},
+		"proxy without an IPv6 address":      {proxies("10.0.0.0/8", "::/128"), "TrustedProxies"},
+		"mapped proxy at no address":         {proxies("::ffff:0.0.0.0/128"), "TrustedProxies"},
+		"mapped and other proxies":           {proxies("::ffff:10.0.0.0/95"), "TrustedProxies"},
+		"administrator's email only":         {func(c *app.Config) { c.AdminEmail = adminEmail }, "AdminEmail and AdminPassword"},
+		"administrator's password only":      {func(c *app.Config) { c.AdminPassword = adminPassword }, "AdminEmail and AdminPassword"},
+		"invalid administrator's email":      {func(c *app.Config) { c.AdminEmail, c.AdminPassword = "root", adminPassword }, "AdminEmail: root"},
+		"administrator's password too short": {func(c *app.Config) { *c = withAdmin(); c.PasswordMinLength = 50 }, "AdminPassword: "},
+		"administrator's password too long":  {func(c *app.Config) { *c = withAdmin(); c.AdminPassword = strings.Repeat("x", 1025) }, "AdminPassword: "},
+		"base URL without a scheme":          {func(c *app.Config) { c.BaseURL = "api.example" }, "BaseURL"},
+		"base URL with a user":               {func(c *app.Config) { c.BaseURL = "https://me@api.example" }, "BaseURL"},
+		"audience with a control character":  {func(c *app.Config) { c.TokenAudience = "a\tb" }, "TokenAudience"},
+		"audience that is not UTF-8":         {func(c *app.Config) { c.TokenAudience = "\xff" }, "TokenAudience"},
+		"previous key of 31 bytes":           {func(c *app.Config) { c.PreviousSecretKeys = []string{strings.Repeat("k", 32), strings.Repeat("l", 31)} }, "PreviousSecretKeys"},
+		"empty previous key":                 {func(c *app.Config) { c.PreviousSecretKeys = []string{""} }, "PreviousSecretKeys"},
+		"two keys to sign":                   {func(c *app.Config) { c.SigningKey = "key.pem" }, "SecretKey and SigningKey"},
+		"no file of the key":                 {func(c *app.Config) { c.SecretKey, c.SigningKey = "", "/nowhere" }, "SigningKey: open /nowhere"},
+		"no file of a previous key":          {func(c *app.Config) { c.PreviousKeys = []string{"/nowhere"} }, "PreviousKeys: open /nowhere"},
+		"the key is a previous one too":      {func(c *app.Config) { c.PreviousSecretKeys = []string{c.SecretKey} }, "SecretKey and PreviousSecretKeys"},
+		"introspection by 31 bytes":          {func(c *app.Config) { c.IntrospectionSecret = strings.Repeat("k", 31) }, "IntrospectionSecret"},
+		"introspection by the key":           {func(c *app.Config) { c.IntrospectionSecret = c.SecretKey }, "IntrospectionSecret"},
+		"introspection by a previous key": {func(c *app.Config) {
+			c.PreviousSecretKeys = []string{strings.Repeat("p", 32)}
+			c.IntrospectionSecret = c.PreviousSecretKeys[0]
+		}, "IntrospectionSecret"},
+		"introspection by space":        {func(c *app.Config) { c.IntrospectionSecret = strings.Repeat("k", 32) + " " }, "IntrospectionSecret"},
+		"introspection by a line break": {func(c *app.Config) { c.IntrospectionSecret = strings.Repeat("k", 32) + "\nk" }, "IntrospectionSecret"},
+		"certificate without a key":     {func(c *app.Config) { c.TLSCert = "cert.pem" }, "TLSCert and TLSKey"},
+		"key without a certificate":     {func(c *app.Config) { c.TLSKey = "key.pem" }, "TLSCert and TLSKey"},
+		"missing certificate file":      {func(c *app.Config) { c.TLSCert, c.TLSKey = "/nowhere", "/nowhere" }, "TLSCert and TLSKey: "},
+		"no data folder":                {func(c *app.Config) { c.DataDir = "" }, "DataDir"},
+		"a file as data folder":         {func(c *app.Config) { c.DataDir = os.DevNull }, "DataDir"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -53,26 +87,81 @@ func TestNewRefusesSettingsByTheirName(t *testing.T) {
 			c.DataDir = filepath.Join(t.TempDir(), "data")
 			test.set(&c)
 			_, err := app.New(t.Context(), c)
-			if err == nil || !strings.Contains(err.Error(), test.says) || strings.Contains(err.Error(), adminPassword) {
-				t.Errorf("got %v, want an error that names %s", err, test.says)
+			if _, ok := errors.AsType[*app.ConfigError](err); !ok || !strings.HasPrefix(err.Error(), test.fields) || strings.Contains(err.Error(), adminPassword) {
+				t.Errorf("got %v, want a ConfigError that begins with %s", err, test.fields)
 			}
 			if _, err := os.Stat(c.DataDir); err == nil && c.DataDir != os.DevNull {
-				t.Error("the data folder was made")
+				t.Error("the data folder was created")
 			}
 		})
+	}
+}
+
+// proxies returns a change of a config that trusts networks.
+func proxies(networks ...string) func(*app.Config) {
+	return func(c *app.Config) {
+		for _, network := range networks {
+			c.TrustedProxies = append(c.TrustedProxies, netip.MustParsePrefix(network))
+		}
+	}
+}
+
+func TestProxiesBecomeTheNetworksOfClientAddresses(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"10.0.0.0/8":              "10.0.0.0/8",
+		"10.0.0.1/8":              "10.0.0.0/8",
+		"10.0.0.1/32":             "10.0.0.1/32",
+		"0.0.0.0/0":               "0.0.0.0/0",
+		"::ffff:127.0.0.1/128":    "127.0.0.1/32",
+		"::ffff:10.0.0.0/104":     "10.0.0.0/8",
+		"::ffff:10.1.2.3/104":     "10.0.0.0/8",
+		"::ffff:0.0.0.0/96":       "0.0.0.0/0",
+		"::1/128":                 "::1/128",
+		"::/0":                    "::/0",
+		"2001:db8:1:2:3:4:5:6/64": "2001:db8:1:2::/64",
+	} {
+		got, err := app.NormalProxies([]netip.Prefix{netip.MustParsePrefix(text)})
+		if err != nil || len(got) != 1 || got[0].String() != want {
+			t.Errorf("%s became %v, %v; want %s", text, got, err, want)
+		}
+	}
+}
+
+func TestConfigErrorDescribesItselfWithOtherNames(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[string]*app.ConfigError{
+		"--a must be 1":               {Fields: []string{"A"}, Err: errors.New("must be 1")},
+		"--a: file not found":         {Fields: []string{"A"}, Err: errors.New("file not found")},
+		"--a and --b must be set":     {Fields: []string{"A", "B"}, Err: errors.New("must be set")},
+		"--a and --b: file not found": {Fields: []string{"A", "B"}, Err: errors.New("file not found")},
+	} {
+		if got := err.Describe(func(field string) string { return "--" + strings.ToLower(field) }); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}
+
+func TestDefaultConfigIsAccepted(t *testing.T) {
+	t.Parallel()
+	c := app.DefaultConfig()
+	c.SecretKey = config().SecretKey
+	if _, err := app.New(t.Context(), c, inMemory().options(slog.New(slog.DiscardHandler))...); err != nil {
+		t.Error(err)
 	}
 }
 
 func TestNewAcceptsSettingsAtTheirLimits(t *testing.T) {
 	t.Parallel()
 	for name, set := range map[string]func(*app.Config){
-		"as they are":           func(*app.Config) {},
-		"tokens of one second":  func(c *app.Config) { c.TokenTTL = time.Second },
-		"longest password":      func(c *app.Config) { c.PasswordMinLength = domain.MaxPasswordBytes },
-		"origins with ports":    func(c *app.Config) { c.CORSOrigins = []string{"https://a.example:8443", "http://[::1]:80"} },
-		"no origins":            func(c *app.Config) { c.CORSOrigins = nil },
-		"an administrator":      func(c *app.Config) { *c = withAdmin() },
-		"many, but not endless": func(c *app.Config) { c.MaxLoginFailures, c.MaxRegistrations = 1<<40, 1<<40 },
+		"none changed":                 func(*app.Config) {},
+		"tokens of one second":         func(c *app.Config) { c.TokenTTL = time.Second },
+		"longest password":             func(c *app.Config) { c.PasswordMinLength = domain.MaxPasswordBytes },
+		"origins with ports":           func(c *app.Config) { c.CORSOrigins = []string{"https://a.example:8443", "http://[::1]:80"} },
+		"origins as people write them": func(c *app.Config) { c.CORSOrigins = []string{"HTTPS://A.example:443", "https://münchen.example"} },
+		"no origins":                   func(c *app.Config) { c.CORSOrigins = nil },
+		"an administrator":             func(c *app.Config) { *c = withAdmin() },
+		"huge limits":                  func(c *app.Config) { c.MaxLoginFailures, c.MaxRegistrations = 1<<40, 1<<40 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -85,7 +174,7 @@ func TestNewAcceptsSettingsAtTheirLimits(t *testing.T) {
 	}
 }
 
-func TestRunNeedsAnAddress(t *testing.T) {
+func TestRunReturnsAnErrorWithoutAnAddress(t *testing.T) {
 	t.Parallel()
 	c := config()
 	c.Addr = ""
@@ -93,104 +182,7 @@ func TestRunNeedsAnAddress(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Run(t.Context()); err == nil || !strings.Contains(err.Error(), "WIDGETD_ADDR") {
+	if err := a.Run(t.Context()); err == nil || !strings.HasPrefix(err.Error(), "Addr: ") {
 		t.Errorf("got %v", err)
 	}
-}
-
-// keyless is a config whose key is kept in a data folder that is not there yet.
-func keyless(t *testing.T) app.Config {
-	c := config()
-	c.SecretKey, c.DataDir = "", filepath.Join(t.TempDir(), "data")
-	return c
-}
-
-func TestServersThatStartAtOnceAgreeOnOneKey(t *testing.T) {
-	t.Parallel()
-	c, h := keyless(t), inMemory()
-	const servers = 16
-	apps := make([]*app.App, servers)
-	var ready, done sync.WaitGroup
-	ready.Add(servers)
-	for i := range apps {
-		done.Go(func() {
-			ready.Done()
-			ready.Wait()
-			a, err := app.New(t.Context(), c, h.options(slog.New(slog.DiscardHandler))...)
-			if err != nil {
-				t.Error(err)
-			}
-			apps[i] = a
-		})
-	}
-	done.Wait()
-	if t.Failed() {
-		return
-	}
-	email, password := person(t)
-	token, err := apps[0].Auth.Register(t.Context(), email, password)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, a := range apps {
-		if _, err := a.Auth.Authenticate(t.Context(), token.Text); err != nil {
-			t.Errorf("server %d refuses a token of server 0: %v", i, err)
-		}
-	}
-	files, err := os.ReadDir(c.DataDir)
-	if err != nil || len(files) != 1 || files[0].Name() != "secret.key" {
-		t.Fatalf("in the folder: %v, %v", files, err)
-	}
-	info, err := files[0].Info()
-	if err != nil || info.Mode().Perm() != 0o600 || info.Size() < 32 {
-		t.Errorf("the key: %v, %v", info, err)
-	}
-}
-
-func TestKeyThatIsTooShortIsRefusedAndLeftAlone(t *testing.T) {
-	t.Parallel()
-	for name, key := range map[string]string{"empty": "", "31 bytes": strings.Repeat("k", 31)} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			c := keyless(t)
-			path := filepath.Join(c.DataDir, "secret.key")
-			if err := os.Mkdir(c.DataDir, 0o700); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, []byte(key), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			_, err := app.New(t.Context(), c)
-			if err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), "32 bytes") {
-				t.Errorf("got %v", err)
-			}
-			if left, err := os.ReadFile(path); err != nil || string(left) != key {
-				t.Errorf("the key became %q, %v", left, err)
-			}
-			// The store was closed again: with another key the folder can be used.
-			if err := os.Remove(path); err != nil {
-				t.Fatal(err)
-			}
-			a, err := app.New(t.Context(), c)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := a.Close(); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-}
-
-func person(t *testing.T) (domain.Email, domain.Password) {
-	t.Helper()
-	email, err := domain.ParseEmail(adminEmail)
-	if err != nil {
-		t.Fatal(err)
-	}
-	password, err := domain.ParsePassword(adminPassword)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return email, password
 }

@@ -4,38 +4,46 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/widgetd/widgetd/adapters/jwtsigner"
+	"github.com/widgetd/widgetd/app"
 	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/ports"
+	"github.com/widgetd/widgetd/ports/conformance/sample"
 )
 
-// driven are the methods of every driven port but the clock, which cannot fail,
-// with how to put trouble there. Those of the signer do not wait for anything.
-var driven = map[string]struct {
-	put     func(*trouble, *house)
+// drivenPorts holds, for each driven port, the methods that requests call and a
+// function that injects a fault into them. The clock cannot fail, so it is not here.
+var drivenPorts = map[string]struct {
+	inject  func(*fault, *parts)
 	methods []string
 }{
-	"Users": {func(t *trouble, h *house) { h.users = t.inUsers(h.users) },
-		[]string{"Add", "ByPublicID", "ByEmail", "SetCredentials", "HasAdmin"}},
-	"Widgets": {func(t *trouble, h *house) { h.widgets = t.inWidgets(h.widgets) },
+	"Store": {func(f *fault, p *parts) { p.ping = f.inPing(p.ping) }, []string{"Ping"}},
+	"Users": {func(f *fault, p *parts) { p.users = f.inUsers(p.users) },
+		[]string{"Add", "ByPublicID", "ByEmail", "List", "Update", "Delete"}},
+	"Widgets": {func(f *fault, p *parts) { p.widgets = f.inWidgets(p.widgets) },
 		[]string{"Add", "ByName", "List", "Update", "Delete"}},
-	"Blacklist": {func(t *trouble, h *house) { h.blacklist = t.inBlacklist(h.blacklist) },
-		[]string{"Add", "Contains", "Purge"}},
-	"Hasher": {func(t *trouble, h *house) { h.hasher = t.inHasher(h.hasher) }, []string{"Hash", "Verify"}},
-	"Signer": {func(t *trouble, h *house) { h.signer = t.inSigner(h.signer) }, []string{"Sign", "Verify"}},
+	"Blacklist": {func(f *fault, p *parts) { p.blacklist = f.inBlacklist(p.blacklist) },
+		[]string{"Add", "EndTokens", "CutOff", "Check", "Purge"}},
+	"Hasher": {func(f *fault, p *parts) { p.hasher = f.inHasher(p.hasher) }, []string{"Hash", "Verify"}},
+	"Audit":  {func(f *fault, p *parts) { p.audit = f.inAudit(p.audit) }, []string{"Ready", "Record"}},
+	"Signer": {func(f *fault, p *parts) { p.signer = f.inSigner(p.signer) }, []string{"Sign", "Verify"}},
 }
 
-// faults are what a method does in place of its work, and what is said then.
-var faults = map[string]struct {
+// failures holds the functions that replace the work of a method, and the status of
+// the response to a request that calls the method.
+var failures = map[string]struct {
 	fail   func(context.Context) error
 	status int
-	waits  bool
+	waits  bool // fail waits for the end of the context; the methods of the signer have no context
 }{
 	"is unavailable": {func(context.Context) error { return domain.Unavailable }, 503, false},
 	"fails":          {func(context.Context) error { return errors.New("the index is damaged") }, 500, false},
@@ -44,36 +52,37 @@ var faults = map[string]struct {
 		<-ctx.Done()
 		return &domain.Error{Kind: domain.Unavailable, Err: ctx.Err()}
 	}, 503, true},
-	"does not mind its context": {func(ctx context.Context) error {
-		<-ctx.Done() // and does its work, late
+	"succeeds after its context has ended": {func(ctx context.Context) error {
+		<-ctx.Done()
 		return nil
 	}, 503, true},
 }
 
-// rehashed is a hasher that takes no time, all of whose hashes are outdated, so
-// that every log-in makes a new one.
-type rehashed struct{ plain }
+// outdatedHasher is a hasher whose hashes are all outdated, so that every log-in
+// makes a new one.
+type outdatedHasher struct{ plainHasher }
 
-func (rehashed) Verify(_ context.Context, hash string, password domain.Password) (match, outdated bool, err error) {
-	return hash == password.Reveal(), hash == password.Reveal(), nil
+func (outdatedHasher) Verify(_ context.Context, hash domain.PasswordHash, password domain.Password) (match, outdated bool, err error) {
+	match = hash.Reveal() == password.Reveal()
+	return match, match, nil
 }
 
-// TestFaultsAtEveryPortCall has each method of each driven port fail in each way
-// while every endpoint is asked. Each answers as it should, or that it failed; a
-// token that is logged out is let in by none; and when it is over, what was
-// acknowledged before and meanwhile is there.
+// TestFaultsAtEveryPortCall makes each method of each driven port fail in each way
+// while it sends requests to every endpoint. Each response must be the usual one or
+// report the failure, and no endpoint may accept a logged-out token. After the fault,
+// all acknowledged writes must be in the store.
 func TestFaultsAtEveryPortCall(t *testing.T) {
 	t.Parallel()
 	requests, facts, lost := 0, 0, 0
 	var all sync.WaitGroup
 	var trials []*trial
-	for port, test := range driven {
+	for port, test := range drivenPorts {
 		for _, method := range test.methods {
-			for how, fault := range faults {
-				if port == "Signer" && fault.waits {
+			for how, failure := range failures {
+				if port == "Signer" && failure.waits {
 					continue
 				}
-				trial := newTrial(t, port+"."+method, how, fault.fail, fault.status, test.put)
+				trial := newTrial(t, port+"."+method, how, failure.fail, failure.status, test.inject)
 				trials = append(trials, trial)
 				all.Go(trial.run)
 			}
@@ -82,43 +91,46 @@ func TestFaultsAtEveryPortCall(t *testing.T) {
 	all.Wait()
 	for _, trial := range trials {
 		requests, facts, lost = requests+trial.requests, facts+trial.facts, lost+trial.lost
-		if trial.trouble.met.Load() == 0 {
-			t.Errorf("%s was never called", trial.what)
+		if trial.fault.hits.Load() == 0 {
+			t.Errorf("%s: the method was not called", trial.situation)
 		}
 	}
 	t.Logf("torture: %d requests tried, %d faults injected, %d acknowledged facts checked, lost: %d",
 		requests, len(trials), facts, lost)
 }
 
-// trial is a server with a fault in a method.
+// trial is a server with a fault in one method.
 type trial struct {
-	t       *testing.T
-	s       *served
-	what    string // is wrong
-	status  int    // that is due then
-	trouble *trouble
+	t         *testing.T
+	s         *served
+	situation string // for messages: "Users.Add fails"
+	status    int    // of the response to a request that calls the method
+	fault     *fault
 
 	admin, loggedOut, leaving string // tokens
+	everywhere, unregistering string // tokens of other accounts
+	disabled                  string // the path of another account
 	mu                        sync.Mutex
-	done                      map[string]bool // what was acknowledged
+	acknowledged              map[string]bool // by request, for example "POST /widgets"
 	requests, facts, lost     int
 }
 
-func newTrial(t *testing.T, method, how string, fail func(context.Context) error, status int, put func(*trouble, *house)) *trial {
+func newTrial(t *testing.T, method, how string, fail func(context.Context) error, status int, inject func(*fault, *parts)) *trial {
 	t.Helper()
-	trouble, h := &trouble{fail: fail, in: method}, inMemory()
-	signer, err := jwtsigner.New([]byte(config().SecretKey))
-	if err != nil {
-		t.Fatal(err)
-	}
-	h.hasher, h.signer = rehashed{}, ports.TokenSigner(signer)
-	put(trouble, h)
-	trouble.begun.Store(method == "Blacklist.Purge") // which is called at the start
+	fault, p := &fault{fail: fail, method: method, hit: make(chan struct{}, 1)}, inMemory()
+	key := sample.Must(jwtsigner.NewSecret([]byte(config().SecretKey)))
+	signer := sample.Must(jwtsigner.New(jwtsigner.Config{Signing: key}))
+	p.hasher, p.signer = outdatedHasher{}, ports.TokenSigner(signer)
+	inject(fault, p)
+	fault.active.Store(method == "Blacklist.Purge") // the server calls Purge when it starts
 	c := withAdmin()
 	c.MaxLoginFailures, c.MaxRegistrations = 0, 0
-	s := serve(t, c, h)
-	trial := &trial{t: t, s: s, what: method + " " + how, status: status, trouble: trouble, done: map[string]bool{}}
+	s := serve(t, c, p)
+	trial := &trial{t: t, s: s, situation: method + " " + how, status: status, fault: fault, acknowledged: map[string]bool{}}
 	trial.admin, trial.loggedOut, trial.leaving = s.logIn(t), s.logIn(t), s.logIn(t)
+	trial.everywhere, trial.unregistering = trial.register("everywhere@example.com"), trial.register("leaves@example.com")
+	_, _, added := s.send(t, "POST", "/api/v1/users", trial.admin, "email=disabled@example.com&password=x")
+	trial.disabled, _ = added["link"].(string)
 	for _, name := range []string{"kept", "changed", "deleted"} {
 		trial.want("PUT", "/widgets/"+name, trial.admin, 201)
 	}
@@ -126,49 +138,77 @@ func newTrial(t *testing.T, method, how string, fail func(context.Context) error
 	return trial
 }
 
+// register adds an account with the administrator's password and returns its token.
+func (r *trial) register(email string) string {
+	r.t.Helper()
+	_, _, body := r.s.send(r.t, "POST", "/api/v1/auth/register", "", "password="+adminPassword+"&email="+email)
+	token, _ := body["access_token"].(string)
+	return token
+}
+
 func (r *trial) run() {
-	r.trouble.begun.Store(true)
-	var asking sync.WaitGroup
-	for request, good := range map[string]int{
-		"POST /auth/register":     201,
-		"POST /auth/login":        200,
-		"GET /auth/user":          200,
-		"POST /auth/logout":       200,
-		"GET /widgets":            200,
-		"POST /widgets":           201,
-		"GET /widgets/kept":       200,
-		"PUT /widgets/changed":    200,
-		"PUT /widgets/created":    201,
-		"DELETE /widgets/deleted": 204,
-		"GET /readyz":             200,
+	r.fault.active.Store(true)
+	var sending sync.WaitGroup
+	for request, success := range map[string]int{
+		"POST /auth/register":          201,
+		"POST /auth/login":             200,
+		"GET /auth/user":               200,
+		"POST /auth/logout":            200,
+		"POST /auth/logout everywhere": 200,
+		"POST /auth/unregister":        200,
+		"GET /users":                   200,
+		"PATCH /users/disabled":        200,
+		"GET /widgets":                 200,
+		"POST /widgets":                201,
+		"GET /widgets/kept":            200,
+		"PUT /widgets/changed":         200,
+		"PUT /widgets/created":         201,
+		"DELETE /widgets/deleted":      204,
+		"GET /readyz":                  200,
 	} {
 		method, path, _ := strings.Cut(request, " ")
-		asking.Go(func() {
+		sending.Go(func() {
 			token := r.admin
-			if path == "/auth/logout" {
+			switch path {
+			case "/auth/logout":
 				token = r.leaving
+			case "/auth/logout everywhere":
+				token = r.everywhere
+			case "/auth/unregister":
+				token = r.unregistering
 			}
-			r.acknowledge(request, r.want(method, path, token, good, r.status) == good)
+			r.note(request, r.want(method, path, token, success, r.status) == success)
 		})
 		if !slices.Contains([]string{"/auth/register", "/auth/login", "/readyz"}, path) {
-			asking.Go(func() { r.want(method, path, r.loggedOut, 401, r.status) })
+			sending.Go(func() { r.want(method, path, r.loggedOut, 401, r.status) })
 		}
 	}
-	asking.Wait()
-	r.trouble.begun.Store(false)
+	sending.Wait()
+	if r.fault.method == "Blacklist.Purge" {
+		r.fault.awaitHit(r.t) // another goroutine calls it
+	}
+	r.fault.active.Store(false)
 	r.verify()
 }
 
-func (r *trial) acknowledge(request string, good bool) {
+func (r *trial) note(request string, acknowledged bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.done[request] = good
+	r.acknowledged[request] = acknowledged
 }
 
-// want asks and returns the status, which must be one of these.
+// want sends a request and returns the status, which must be one of the given.
 func (r *trial) want(method, path, token string, statuses ...int) int {
 	form := widgetFields + "&name=posted&" + credentials
 	switch path {
+	case "/auth/logout everywhere":
+		path, form = "/auth/logout", "everywhere=true"
+	case "/auth/logout":
+		form = ""
+	case "/users":
+		form = ""
+	case "/users/disabled":
+		path, form = strings.TrimPrefix(r.disabled, "/api/v1"), "disabled=true"
 	case "/auth/register":
 		form = strings.Replace(form, adminEmail, "new@example.com", 1)
 	case "/auth/login", "/readyz":
@@ -177,12 +217,12 @@ func (r *trial) want(method, path, token string, statuses ...int) int {
 	if path != "/readyz" {
 		path = "/api/v1" + path
 	} else if len(statuses) > 1 {
-		statuses = append(statuses, 503) // whatever is wrong
+		statuses = append(statuses, 503) // for any fault
 	}
 	began := time.Now()
-	status, _, body := r.s.ask(r.t, method, path, token, form)
+	status, _, body := r.s.send(r.t, method, path, token, form)
 	if !slices.Contains(statuses, status) || strings.Contains(fmt.Sprint(body), "index") || time.Since(began) > 6*time.Second {
-		r.t.Errorf("%s while %s: %d after %v, want %v: %v", method+" "+path, r.what, status, time.Since(began), statuses, body)
+		r.t.Errorf("%s while %s: %d after %v, want %v: %v", method+" "+path, r.situation, status, time.Since(began), statuses, body)
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -190,11 +230,11 @@ func (r *trial) want(method, path, token string, statuses ...int) int {
 	return status
 }
 
-// verify checks what was acknowledged, once the trouble is over.
+// verify checks the acknowledged facts after the fault.
 func (r *trial) verify() {
-	r.what = "nothing is wrong any more, but " + r.what
+	r.situation = "the fault is over: " + r.situation
 	for _, fact := range []struct {
-		since        string // a request; always if empty
+		since        string // the fact holds if this request was acknowledged; empty: it always holds
 		method, path string
 		token        string
 		status       int
@@ -207,15 +247,51 @@ func (r *trial) verify() {
 		{"", "GET", "/readyz", "", 200},
 		{"POST /auth/register", "POST", "/auth/register", "", 409},
 		{"POST /auth/logout", "GET", "/auth/user", r.leaving, 401},
+		{"POST /auth/logout everywhere", "GET", "/auth/user", r.everywhere, 401},
+		{"POST /auth/unregister", "GET", "/widgets", r.unregistering, 401},
 		{"POST /widgets", "GET", "/widgets/posted", r.admin, 200},
 		{"PUT /widgets/created", "GET", "/widgets/created", r.admin, 200},
 		{"DELETE /widgets/deleted", "GET", "/widgets/deleted", r.admin, 404},
 	} {
-		if fact.since == "" || r.done[fact.since] {
+		if fact.since == "" || r.acknowledged[fact.since] {
 			r.facts++
 			if r.want(fact.method, fact.path, fact.token, fact.status) != fact.status {
 				r.lost++
 			}
 		}
 	}
+}
+
+// TestStartEndsWhenTheAuditRecordTakesNoEntries: the start adds the administrator of the
+// config, which the audit record must keep.
+func TestStartEndsWhenTheAuditRecordTakesNoEntries(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		blocked := &fault{fail: failures["hangs"].fail}
+		blocked.active.Store(true)
+		parts := inMemory()
+		parts.audit = blocked.inAudit(parts.audit)
+		a, err := app.New(t.Context(), withAdmin(), parts.options(slog.New(slog.DiscardHandler))...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ln := &unusedListener{}
+		if err := a.Serve(t.Context(), ln); !errors.Is(err, domain.Unavailable) || !ln.closed {
+			t.Errorf("Serve returns %v; it closed the listener: %v", err, ln.closed)
+		}
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// unusedListener is a listener that only notes that it is closed.
+type unusedListener struct {
+	net.Listener
+	closed bool
+}
+
+func (l *unusedListener) Close() error {
+	l.closed = true
+	return nil
 }

@@ -4,86 +4,138 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"path/filepath"
 	"time"
 
 	"github.com/widgetd/widgetd/adapters/boltdb"
 	"github.com/widgetd/widgetd/adapters/mongodb"
 	"github.com/widgetd/widgetd/domain"
+	"github.com/widgetd/widgetd/ports"
 )
 
-// While a MongoDB does not answer at start-up it is tried again, for openTimeout,
-// after a pause of openPause.
 const (
+	// openTimeout is how long New retries to connect to MongoDB.
 	openTimeout = 30 * time.Second
-	openPause   = time.Second
+
+	// openPause is the time between two attempts to connect.
+	openPause = time.Second
 )
 
-// openStore opens the store that the config names, for what no option replaced.
-func (a *App) openStore(ctx context.Context) error {
-	swapped := a.adapters
-	if swapped.users != nil && swapped.widgets != nil && swapped.blacklist != nil {
+// hasSharedStore reports whether several servers may use the store. It can be called
+// before the store is open.
+func (a *App) hasSharedStore() bool {
+	if store := a.adapters.store; store != nil {
+		return store.Shared()
+	}
+	return a.config.MongoDBURI != ""
+}
+
+// openStore opens the store that the config names, unless an option has set one. A
+// file of an older format is migrated if migrate is not nil.
+func (a *App) openStore(ctx context.Context, migrate func(boltdb.Progress)) error {
+	if a.adapters.store != nil {
 		return nil
 	}
-	open := a.openBoltDB
+	var store ports.Store
+	var err error
 	if a.config.MongoDBURI != "" {
-		open = a.openMongoDB
+		store, err = a.openMongoDB(ctx)
+		err = configError(err, "MongoDBURI")
+	} else {
+		store, err = a.openBoltDB(migrate)
 	}
-	if err := open(ctx); err != nil {
+	if err != nil {
 		return err
 	}
-	if swapped.users != nil {
-		a.adapters.users = swapped.users
-	}
-	if swapped.widgets != nil {
-		a.adapters.widgets = swapped.widgets
-	}
-	if swapped.blacklist != nil {
-		a.adapters.blacklist = swapped.blacklist
-	}
+	a.adapters.store, a.closeStore = store, store.Close
 	return nil
 }
 
-func (a *App) openBoltDB(context.Context) error {
+func (a *App) openBoltDB(migrate func(boltdb.Progress)) (ports.Store, error) {
 	if a.config.DataDir == "" {
-		return errors.New("--data (WIDGETD_DATA) must name a folder")
+		return nil, configError(errors.New("must name a folder"), "DataDir")
 	}
-	db, err := boltdb.Open(a.config.DataDir)
-	if err != nil {
-		return fmt.Errorf("--data (WIDGETD_DATA): %w", err)
-	}
-	a.adapters.users, a.adapters.widgets, a.adapters.blacklist = db.Users, db.Widgets, db.Blacklist
-	a.close = db.Close
-	return nil
-}
-
-func (a *App) openMongoDB(ctx context.Context) error {
-	db, err := a.reachMongoDB(ctx)
-	if err != nil {
-		return fmt.Errorf("--mongodb-uri (WIDGETD_MONGODB_URI): %w", err)
-	}
-	a.adapters.users, a.adapters.widgets, a.adapters.blacklist = db.Users, db.Widgets, db.Blacklist
-	a.close = db.Close
-	return nil
-}
-
-// reachMongoDB opens the database, once it answers. While it does not, it says so
-// once.
-func (a *App) reachMongoDB(ctx context.Context) (*mongodb.DB, error) {
-	giveUp := time.After(openTimeout)
-	for told := false; ; told = true {
-		db, err := mongodb.Open(ctx, a.config.MongoDBURI)
-		if !errors.Is(err, domain.Unavailable) {
-			return db, err
+	if a.config.LockMemory {
+		if err := boltdb.CanLockMemory(); err != nil {
+			return nil, configError(err, "LockMemory")
 		}
-		if !told {
+	}
+	folder, err := filepath.Abs(a.config.DataDir)
+	if err != nil {
+		return nil, configError(err, "DataDir")
+	}
+	exists, err := boltdb.Exists(folder)
+	if err == nil && !exists && !a.adapters.newStore {
+		err = fmt.Errorf("%w in the folder %s", ErrNoStore, folder)
+	}
+	if err != nil {
+		return nil, configError(err, "DataDir")
+	}
+	store, err := boltdb.Open(a.config.DataDir, boltdb.Options{
+		Migrate:    migrate,
+		Shadowed:   a.reportShadowed,
+		Clock:      a.adapters.clock,
+		LockMemory: a.config.LockMemory,
+		Log:        a.adapters.log,
+	})
+	if err != nil {
+		return nil, configError(err, "DataDir")
+	}
+	a.embedded = true
+	if !exists {
+		a.newFolder = folder
+	}
+	return store, nil
+}
+
+// openMongoDB connects to the database. It retries while the database does not answer,
+// and logs the first failure only.
+func (a *App) openMongoDB(ctx context.Context) (ports.Store, error) {
+	timeout := time.After(openTimeout)
+	for try := 1; ; try++ {
+		store, err := mongodb.Open(ctx, a.config.MongoDBURI, mongodb.Options{
+			Unreadable: a.reportUnreadable,
+			Shadowed:   a.reportShadowed,
+			Log:        a.adapters.log,
+			Clock:      a.adapters.clock,
+		})
+		if domain.KindOf(err) != domain.Unavailable {
+			return store, err
+		}
+		if try == 1 {
 			a.adapters.log.Warn("the store does not answer yet", "error", err, "trying_for", openTimeout.String())
 		}
 		select {
 		case <-ctx.Done():
 			return nil, err
-		case <-giveUp:
+		case <-timeout:
 			return nil, err
 		case <-time.After(openPause):
 		}
+	}
+}
+
+// reportShadowed logs an account that nobody can log in to.
+func (a *App) reportShadowed(publicID domain.UUID) {
+	a.adapters.log.Warn("an account cannot log in: its email differs only in case from that of an older account; "+
+		"use its public_id to address it", "public_id", publicID.String())
+}
+
+// migrationLogInterval is the minimum time between two log lines about the progress of
+// a migration.
+const migrationLogInterval = time.Second
+
+// migrationLogger returns a function that logs the progress of a migration: the
+// first report, the last one, and at most one a second between them.
+func migrationLogger(log *slog.Logger) func(boltdb.Progress) {
+	var next time.Time
+	return func(p boltdb.Progress) {
+		now := time.Now()
+		if now.Before(next) && p.Done < p.Total {
+			return
+		}
+		next = now.Add(migrationLogInterval)
+		log.Info("migrating the store", "from_format", p.From, "to_format", p.To, "done", p.Done, "total", p.Total)
 	}
 }

@@ -1,48 +1,77 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"runtime/debug"
 	"time"
 
 	"github.com/widgetd/widgetd/adapters/argon2id"
-	"github.com/widgetd/widgetd/adapters/fiberhttp"
 	"github.com/widgetd/widgetd/adapters/metrics"
 	"github.com/widgetd/widgetd/adapters/observed"
 	"github.com/widgetd/widgetd/adapters/tracing"
 	"github.com/widgetd/widgetd/ports"
 )
 
-// sendTimeout bounds how long the end waits for the last traces to be sent.
+// sendTimeout bounds how long Close waits until the remaining traces are sent.
 const sendTimeout = 3 * time.Second
 
-// Version returns the version of the program that was built.
+// version is set by the linker (-ldflags "-X …") where the program is built without
+// git, as in the container file.
+var version string
+
+// Version returns the version of the program: the one that the linker set, else
+// that of the module, else the revision of its source.
 func Version() string {
-	if build, ok := debug.ReadBuildInfo(); ok {
-		return build.Main.Version
-	}
-	return "(unknown)"
+	build, _ := debug.ReadBuildInfo()
+	return versionOf(version, build)
 }
 
-// count counts what happens, if there is an address to serve the counts on.
-func (a *App) count(hasher ports.PasswordHasher) {
-	if a.config.MetricsAddr == "" {
+// versionOf returns the version of a program with the given build information, which
+// may be nil.
+func versionOf(stamp string, build *debug.BuildInfo) string {
+	const unknown = "(devel)" // as package debug has it
+	if stamp != "" || build == nil {
+		return cmp.Or(stamp, unknown)
+	}
+	if module := build.Main.Version; module != "" && module != unknown {
+		return module
+	}
+	for _, setting := range build.Settings {
+		if setting.Key == "vcs.revision" {
+			return setting.Value
+		}
+	}
+	return unknown
+}
+
+// watchGauges adds the metrics that are read from the store, the hasher and the log.
+func (a *App) watchGauges(hasher ports.PasswordHasher) {
+	if a.metrics == nil {
 		return
 	}
-	a.metrics = metrics.New()
-	if queue, ok := hasher.(*argon2id.Hasher); ok {
-		a.metrics.WatchHashing(func() metrics.Hashing { return metrics.Hashing(queue.Load()) })
+	a.metrics.WatchBlacklist(a.adapters.store.Blacklist())
+	if dropped := a.adapters.droppedLogLines; dropped != nil {
+		a.metrics.WatchLog(dropped)
 	}
-	if counter, ok := a.adapters.blacklist.(ports.TokenCounter); ok {
-		a.metrics.WatchBlacklist(counter)
+	if hasher, ok := hasher.(*argon2id.Hasher); ok {
+		a.metrics.WatchHashing(func() metrics.Hashing { return metrics.Hashing(hasher.Load()) })
 	}
-	a.adapters.observe(a.metrics)
 }
 
-// trace makes a trace of every request, if the variables of OpenTelemetry ask for
-// it.
-func (a *App) trace(ctx context.Context) {
+// reportUnreadable logs and counts an account or a widget that a page leaves out because
+// its record cannot be read. The store is "users" or "widgets".
+func (a *App) reportUnreadable(store string, err error) {
+	a.adapters.log.Warn("a record cannot be read and is left out of a page", "store", store, "error", err)
+	if a.metrics != nil {
+		a.metrics.UnreadableRecord(store)
+	}
+}
+
+// startTracing starts to trace requests if the environment variables of
+// OpenTelemetry configure an exporter.
+func (a *App) startTracing(ctx context.Context) {
 	if !tracing.Wanted() {
 		return
 	}
@@ -52,25 +81,16 @@ func (a *App) trace(ctx context.Context) {
 		return
 	}
 	a.tracing = traces
-	a.adapters.observe(traces)
 }
 
-// observe has the observer told of every call of the store.
-func (with *adapters) observe(observer observed.Observer) {
-	with.users = observed.Users(with.users, observer)
-	with.widgets = observed.Widgets(with.widgets, observer)
-	with.blacklist = observed.Blacklist(with.blacklist, observer)
-}
-
-// observed returns the server's config with those who want to know of requests.
-func (a *App) observed(config fiberhttp.Config) fiberhttp.Config {
+// observeStore reports the calls of the store to the metrics and the traces.
+func (a *App) observeStore() {
 	if a.metrics != nil {
-		config.Observer = a.metrics
+		a.adapters.store = observed.Store(a.adapters.store, a.metrics)
 	}
 	if a.tracing != nil {
-		config.Tracer, config.Propagator = a.tracing.Tracer, a.tracing.Propagator
+		a.adapters.store = observed.Store(a.adapters.store, a.tracing)
 	}
-	return config
 }
 
 // serveMetrics serves the metrics, if there are any, until stop is called.
@@ -80,22 +100,22 @@ func (a *App) serveMetrics(ctx context.Context) (stop func(), err error) {
 	}
 	ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", a.config.MetricsAddr)
 	if err != nil {
-		return nil, metricsAddrError(err)
+		return nil, configError(err, "MetricsAddr")
 	}
-	server := a.metrics.Server(a.adapters.log)
+	server := a.metrics.Server(ln.Addr(), a.adapters.log)
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		_ = server.Serve(ln) // until it is closed
+		_ = server.Serve(ln) // returns when the server is closed
 	}()
 	a.adapters.log.Info("serving metrics", "addr", ln.Addr().String(), "url", "http://"+ln.Addr().String()+"/metrics")
 	return func() {
-		_ = server.Close() // whoever takes a profile is not waited for
+		_ = server.Close() // also closes the connection of a running profile
 		<-served
 	}, nil
 }
 
-// sendTraces sends the traces that are left.
+// sendTraces sends the remaining traces.
 func (a *App) sendTraces() {
 	if a.tracing == nil {
 		return

@@ -1,0 +1,124 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"time"
+
+	"github.com/widgetd/widgetd/adapters/boltdb"
+	"github.com/widgetd/widgetd/adapters/control"
+	"github.com/widgetd/widgetd/adapters/logging"
+	"github.com/widgetd/widgetd/domain"
+	"github.com/widgetd/widgetd/ports"
+)
+
+// ErrNoStore is the error of [OpenAccounts], [OpenKeys], [OpenTransfer] and
+// [OpenMaintenance] if the data folder has no store.
+var ErrNoStore = errors.New("there is no store")
+
+// socketTimeout is how long a command waits for the control socket of a server that
+// has the store open. A server that starts or stops has none for a moment.
+const socketTimeout = 3 * time.Second
+
+// Accounts are the accounts of a store, for the commands of the operator. The actor that
+// is passed to the methods must be [domain.Operator]. Make it with [OpenAccounts].
+type Accounts struct {
+	ports.Accounts
+
+	// NewFolder is the absolute path of the data folder if OpenAccounts created the
+	// store in it, and empty otherwise.
+	NewFolder string
+
+	close func() error
+}
+
+// Close closes the connection to the server, or the store.
+func (a *Accounts) Close() error { return a.close() }
+
+// WithNewStore allows [OpenAccounts] and [OpenTransfer] to create the store if the data
+// folder has none.
+func WithNewStore() Option {
+	return func(a *adapters) { a.newStore = true }
+}
+
+// NewAuditLog returns an audit record for [WithAudit]. It writes each line at once, in
+// the format of the handler that newHandler returns.
+func NewAuditLog(to io.Writer, newHandler func(io.Writer) slog.Handler) ports.Audit {
+	return logging.NewAudit(to, newHandler)
+}
+
+// OpenAccounts returns the accounts of the store that the config names. If a server has
+// the embedded store open, OpenAccounts connects to the server. Otherwise it opens the
+// store. OpenAccounts needs no key. It does not migrate: it returns an error for a store
+// file of an older format. The caller closes the result.
+//
+// It returns [ErrNoStore] if there is no embedded store, unless [WithNewStore] allows it
+// to create one, and a [ConfigError] when a setting cannot be used.
+func OpenAccounts(ctx context.Context, config Config, options ...Option) (*Accounts, error) {
+	config.LockMemory = false // for a server
+	a, err := newApp(ctx, config, options)
+	if err != nil {
+		return nil, err
+	}
+	if a.usesDataFolder() {
+		return openEmbedded(ctx, a, func(client *control.Client) *Accounts {
+			return &Accounts{Accounts: client, close: client.Close}
+		}, a.openAccounts)
+	}
+	return a.openAccounts(ctx)
+}
+
+// CheckNewPassword returns an Invalid error if the password breaks a rule of the config
+// for new passwords.
+func (c Config) CheckNewPassword(password domain.Password) error {
+	return c.passwordPolicy().Check(password)
+}
+
+// usesDataFolder reports whether the config names the embedded store, and no option
+// replaces it.
+func (a *App) usesDataFolder() bool {
+	return a.adapters.store == nil && a.config.MongoDBURI == "" && a.config.DataDir != ""
+}
+
+// openEmbedded connects to the server that has the embedded store open, or opens the store
+// itself. It returns the result of connect or of open.
+func openEmbedded[T any](ctx context.Context, a *App, connect func(*control.Client) T, open func(context.Context) (T, error)) (T, error) {
+	var none T
+	for deadline := time.Now().Add(socketTimeout); ; {
+		client, notRunning := control.Dial(ctx, a.config.DataDir, Version())
+		if notRunning == nil {
+			return connect(client), nil
+		}
+		if !errors.Is(notRunning, control.ErrNotRunning) {
+			return none, notRunning
+		}
+		opened, err := open(ctx)
+		inUse := errors.Is(err, boltdb.ErrInUse)
+		if inUse && time.Now().Before(deadline) && ctx.Err() == nil {
+			continue // open has waited for the lock of the file
+		}
+		if errors.Is(err, fs.ErrPermission) && errors.Is(notRunning, fs.ErrPermission) {
+			return none, fmt.Errorf("%w: run the command as the user of the server or as root", err)
+		}
+		if inUse || errors.Is(err, fs.ErrPermission) {
+			return none, fmt.Errorf("%w: %w", err, notRunning)
+		}
+		return opened, err
+	}
+}
+
+// openAccounts opens the store, without a migration.
+func (a *App) openAccounts(ctx context.Context) (*Accounts, error) {
+	hasher, err := a.adapters.passwordHasher()
+	if err != nil {
+		return nil, err
+	}
+	if err := a.openStore(ctx, nil); err != nil {
+		return nil, err
+	}
+	return &Accounts{Accounts: a.newAccounts(hasher), NewFolder: a.newFolder, close: a.closeStore}, nil
+}
