@@ -11,29 +11,30 @@ import (
 	"gonum.org/v1/plot/vg"
 )
 
-// drawChart draws a bar for each ratio, with its spread, and a mark for its target.
+// drawChart writes a chart to the file: a bar for each ratio, with its range and a mark
+// for its target.
 func drawChart(file string, comparisons []result) error {
 	p := plot.New()
-	p.Title.Text = "widgetd's share of the speed of what it is made of"
+	p.Title.Text = "Requests per second, relative to the opponent"
 	p.X.Min = 0
 	p.X.Tick.Marker = plot.ConstantTicks([]plot.Tick{{Value: 0, Label: "0"}, {Value: 0.25, Label: "0.25"}, {Value: 0.5, Label: "0.5"}, {Value: 0.75, Label: "0.75"}, {Value: 1, Label: "1"}})
 	shown := slices.Clone(comparisons)
-	slices.Reverse(shown) // the first on top
+	slices.Reverse(shown) // so that the first is at the top
 	var (
 		names   []string
 		ratios  plotter.Values
-		spreads spread
+		spreads errorBars
 		targets plotter.XYs
 	)
 	for i, c := range shown {
-		names = append(names, c.What+" / "+c.Base.Name)
+		names = append(names, c.Operation+" / "+c.Opponent.Name)
 		ratios = append(ratios, c.Ratio)
 		spreads.XYs = append(spreads.XYs, plotter.XY{X: c.Ratio, Y: float64(i)})
-		spreads.XErrors = append(spreads.XErrors, struct{ Low, High float64 }{c.Ratio - c.Least, c.Greatest - c.Ratio})
+		spreads.XErrors = append(spreads.XErrors, struct{ Low, High float64 }{c.Ratio - c.Lowest, c.Highest - c.Ratio})
 		if c.Target > 0 {
 			targets = append(targets, plotter.XY{X: c.Target, Y: float64(i)})
 		}
-		p.X.Max = max(p.X.Max, min(c.Greatest, 2))
+		p.X.Max = max(p.X.Max, min(c.Highest, 2))
 	}
 	bars, err := plotter.NewBarChart(ratios, vg.Points(14))
 	if err != nil {
@@ -50,8 +51,8 @@ func drawChart(file string, comparisons []result) error {
 	}
 	marks.Shape, marks.Color, marks.Radius = plotutil.Shape(3), color.RGBA{R: 0xd9, G: 0x30, B: 0x25, A: 0xff}, vg.Points(4)
 	p.Add(bars, ranges, marks)
-	p.Legend.Add("median, least and greatest of the rounds", bars)
-	p.Legend.Add("wanted", marks)
+	p.Legend.Add("median, lowest and highest of the rounds", bars)
+	p.Legend.Add("target", marks)
 	p.Legend.Top = true
 	p.NominalY(names...)
 	if err := p.Save(8*vg.Inch, vg.Length(len(names)+2)*vg.Points(26), file); err != nil {
@@ -60,8 +61,8 @@ func drawChart(file string, comparisons []result) error {
 	return nil
 }
 
-// spread is points with what plotter.NewXErrorBars wants to know of them.
-type spread struct {
+// errorBars implements the interface that plotter.NewXErrorBars takes.
+type errorBars struct {
 	plotter.XYs
 	plotter.XErrors
 }

@@ -9,16 +9,16 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// side is one of the two that are compared.
+// side is one of the two sides of a comparison.
 type side struct {
 	name    string
-	of      *process                  // whose processor time it takes; nil is this program
-	prepare func(time.Duration) error // what a round needs, made before it is measured; may be nil
+	server  *process                  // nil: the work is done in this program
+	prepare func(time.Duration) error // runs before a round and is not measured; may be nil
 	run     func(time.Duration) (measured, error)
 }
 
-// inLongRounds returns the side with rounds into which many log-ins fit: one takes a
-// tenth of a second on a busy machine.
+// inLongRounds returns the side with rounds that are three times as long. A log-in takes
+// up to a tenth of a second, so a short round has too few of them.
 func (s side) inLongRounds() side {
 	const longer = 3
 	run := s.run
@@ -26,15 +26,16 @@ func (s side) inLongRounds() side {
 	return s
 }
 
-// comparison is of the program with something that bounds how fast it can be.
+// comparison compares the program with an opponent, usually a library that the program
+// is built on.
 type comparison struct {
-	what          string
-	target        float64 // 0 if none is wanted
-	program, base side
+	operation         string
+	target            float64 // the lowest ratio that is acceptable; 0: there is no target
+	program, opponent side
 }
 
-// sideResult is what was found out about a side: medians of its rounds, and the
-// latencies of all.
+// sideResult is the result of one side: medians of its rounds, and percentiles of the
+// latencies in all rounds.
 type sideResult struct {
 	Name       string        `json:"name"`
 	PerSecond  float64       `json:"requests_per_second"`
@@ -42,12 +43,12 @@ type sideResult struct {
 	P99        time.Duration `json:"p99_ns"`
 	P999       time.Duration `json:"p99_9_ns"`
 	CPU        time.Duration `json:"cpu_per_request_ns"`
-	Generator  time.Duration `json:"generator_cpu_per_request_ns"`             // 0 if it is the side itself
-	PeakMemory int64         `json:"peak_beyond_mapped_files_bytes,omitempty"` // of its process
+	Generator  time.Duration `json:"generator_cpu_per_request_ns"`             // 0 if the work was done in this program
+	PeakMemory int64         `json:"peak_beyond_mapped_files_bytes,omitempty"` // of the server
 	Rounds     []sample      `json:"rounds"`
 }
 
-// sample is what was found out in a round.
+// sample is the result of one round of one side.
 type sample struct {
 	Elapsed   time.Duration `json:"elapsed_ns"`
 	PerSecond float64       `json:"requests_per_second"`
@@ -55,26 +56,28 @@ type sample struct {
 	Generator time.Duration `json:"generator_cpu_per_request_ns"`
 }
 
-// result is that of a comparison. The ratios are of requests per second.
+// result is the result of a comparison. A ratio is the program's requests per second
+// divided by the opponent's.
 type result struct {
-	What     string     `json:"what"`
-	Target   float64    `json:"target,omitempty"`
-	Ratio    float64    `json:"ratio"`
-	Least    float64    `json:"ratio_least"`
-	Greatest float64    `json:"ratio_greatest"`
-	Ratios   []float64  `json:"ratios"` // of each round
-	Program  sideResult `json:"program"`
-	Base     sideResult `json:"base"`
+	Operation string     `json:"operation"`
+	Target    float64    `json:"target,omitempty"`
+	Ratio     float64    `json:"ratio"` // the median
+	Lowest    float64    `json:"ratio_lowest"`
+	Highest   float64    `json:"ratio_highest"`
+	Ratios    []float64  `json:"ratios"` // of each round
+	Program   sideResult `json:"program"`
+	Opponent  sideResult `json:"opponent"`
 }
 
-// compare runs both sides in turns, each first every other time. A round before
-// them all, which nobody counts, fills caches and opens what has to be opened.
-func (c runCommand) compare(ctx context.Context, of comparison) (result, error) {
-	progress("%s: %s, %s", of.what, of.program.name, of.base.name)
-	sides := [2]*rounds{newRounds(of.program), newRounds(of.base)}
+// compare runs rounds of both sides alternately. The side that runs first changes with
+// every round. An additional short round of each side comes first and is not counted: it
+// fills caches and opens connections.
+func (c runCommand) compare(ctx context.Context, pair comparison) (result, error) {
+	progress("%s: %s, %s", pair.operation, pair.program.name, pair.opponent.name)
+	sides := [2]*rounds{newRounds(pair.program), newRounds(pair.opponent)}
 	for _, s := range sides {
 		if err := newRounds(s.side).add(c.Round / 4); err != nil {
-			return result{}, fmt.Errorf("%s, %s: %w", of.what, s.name, err)
+			return result{}, fmt.Errorf("%s, %s: %w", pair.operation, s.name, err)
 		}
 	}
 	ratios := make([]float64, c.Rounds)
@@ -85,47 +88,48 @@ func (c runCommand) compare(ctx context.Context, of comparison) (result, error) 
 				return result{}, err
 			}
 			if err := s.add(c.Round); err != nil {
-				return result{}, fmt.Errorf("%s, %s: %w", of.what, s.name, err)
+				return result{}, fmt.Errorf("%s, %s: %w", pair.operation, s.name, err)
 			}
 		}
 		ratios[i] = sides[0].samples[i].PerSecond / sides[1].samples[i].PerSecond
 	}
 	return result{
-		What: of.what, Target: of.target,
-		Ratio: median(ratios), Least: slices.Min(ratios), Greatest: slices.Max(ratios), Ratios: ratios,
-		Program: sides[0].result(), Base: sides[1].result(),
+		Operation: pair.operation, Target: pair.target,
+		Ratio: median(ratios), Lowest: slices.Min(ratios), Highest: slices.Max(ratios), Ratios: ratios,
+		Program: sides[0].result(), Opponent: sides[1].result(),
 	}, nil
 }
 
-// rounds are those of one side.
+// rounds holds the rounds of one side.
 type rounds struct {
 	side
 	samples []sample
 	latency *hdrhistogram.Histogram
-	memory  int64 // the most, in bytes
+	memory  int64 // the peak of all rounds, in bytes
 }
 
-func newRounds(of side) *rounds { return &rounds{side: of, latency: newHistogram()} }
+func newRounds(s side) *rounds { return &rounds{side: s, latency: newHistogram()} }
 
+// add runs one more round.
 func (r *rounds) add(duration time.Duration) error {
 	if r.prepare != nil {
 		if err := r.prepare(duration); err != nil {
 			return err
 		}
 	}
-	cpuBefore, generatorBefore, err := r.used()
+	cpuBefore, generatorBefore, err := r.cpuTimes()
 	if err != nil {
 		return err
 	}
 	var found measured
-	memory, err := r.of.peak(func() (err error) {
+	memory, err := r.server.peak(func() (err error) {
 		found, err = r.run(duration)
 		return err
 	})
 	if err != nil {
 		return err
 	}
-	cpu, generator, err := r.used()
+	cpu, generator, err := r.cpuTimes()
 	if err != nil {
 		return err
 	}
@@ -136,11 +140,11 @@ func (r *rounds) add(duration time.Duration) error {
 	return nil
 }
 
-// used returns the processor time of the side, and that of this program if it is
-// another's generator.
-func (r *rounds) used() (cpu, generator time.Duration, err error) {
-	cpu, err = r.of.cpuTime()
-	if err != nil || r.of == nil {
+// cpuTimes returns the processor time that the side has used, and the time that this
+// program has used as the load generator of a server.
+func (r *rounds) cpuTimes() (cpu, generator time.Duration, err error) {
+	cpu, err = r.server.cpuTime()
+	if err != nil || r.server == nil {
 		return cpu, 0, err
 	}
 	generator, err = (*process)(nil).cpuTime()
@@ -167,9 +171,9 @@ func medianOf[T float64 | time.Duration](samples []sample, figure func(sample) T
 	return median(figures)
 }
 
-// median returns the middle one, or the mean of the middle two.
-func median[T float64 | time.Duration](of []T) T {
-	sorted := slices.Sorted(slices.Values(of))
+// median returns the middle value, or the mean of the two middle values.
+func median[T float64 | time.Duration](values []T) T {
+	sorted := slices.Sorted(slices.Values(values))
 	n := len(sorted)
 	return (sorted[(n-1)/2] + sorted[n/2]) / 2
 }

@@ -31,8 +31,9 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-// played is a side whose rounds have the requests that a script says.
-func played(name string, order *[]string, requests ...int) side {
+// scripted returns a side whose rounds have the given numbers of requests. It appends
+// its calls to order.
+func scripted(name string, order *[]string, requests ...int) side {
 	return side{
 		name:    name,
 		prepare: func(time.Duration) error { *order = append(*order, "prepare "+name); return nil },
@@ -48,9 +49,9 @@ func played(name string, order *[]string, requests ...int) side {
 func TestCompare(t *testing.T) {
 	t.Parallel()
 	var order []string
-	// The first of each is the round that nobody counts.
+	// The first round of each side is not counted.
 	found, err := runCommand{Rounds: 3, Round: time.Second}.compare(t.Context(), comparison{
-		"reads", 0.5, played("a", &order, 1, 50, 80, 90), played("b", &order, 9, 100, 100, 100),
+		"reads", 0.5, scripted("a", &order, 1, 50, 80, 90), scripted("b", &order, 9, 100, 100, 100),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -58,21 +59,21 @@ func TestCompare(t *testing.T) {
 	want := []string{"a", "b", "a", "b", "b", "a", "a", "b"}
 	for i, name := range want {
 		if got := order[2*i : 2*i+2]; got[0] != "prepare "+name || got[1] != name {
-			t.Errorf("round %d was %v, want of %s, prepared", i, got, name)
+			t.Errorf("the calls of round %d are %v, want prepare %s, %s", i, got, name, name)
 		}
 	}
-	if found.Ratio != 0.8 || found.Least != 0.5 || found.Greatest != 0.9 || !slices.Equal(found.Ratios, []float64{0.5, 0.8, 0.9}) {
-		t.Errorf("the ratios are %v (%v–%v), %v", found.Ratio, found.Least, found.Greatest, found.Ratios)
+	if found.Ratio != 0.8 || found.Lowest != 0.5 || found.Highest != 0.9 || !slices.Equal(found.Ratios, []float64{0.5, 0.8, 0.9}) {
+		t.Errorf("the ratio is %v (%v–%v) of %v, want 0.8 (0.5–0.9) of 0.5, 0.8, 0.9", found.Ratio, found.Lowest, found.Highest, found.Ratios)
 	}
-	if found.Program.PerSecond != 80 || len(found.Program.Rounds) != 3 || found.Base.PerSecond != 100 {
-		t.Errorf("the sides are %+v and %+v", found.Program, found.Base)
+	if found.Program.PerSecond != 80 || len(found.Program.Rounds) != 3 || found.Opponent.PerSecond != 100 {
+		t.Errorf("the results are %+v and %+v, want medians of 80 and 100 and three rounds", found.Program, found.Opponent)
 	}
 }
 
-func TestCompareEndsWithAFailure(t *testing.T) {
+func TestCompareReturnsTheErrorOfARound(t *testing.T) {
 	t.Parallel()
 	fails := side{name: "b", run: func(time.Duration) (measured, error) { return measured{}, errors.New("refused") }}
 	var order []string
-	_, err := runCommand{Rounds: 1, Round: time.Second}.compare(t.Context(), comparison{"reads", 0, played("a", &order, 1), fails})
+	_, err := runCommand{Rounds: 1, Round: time.Second}.compare(t.Context(), comparison{"reads", 0, scripted("a", &order, 1), fails})
 	wantError(t, err, "reads, b: refused")
 }

@@ -13,20 +13,21 @@ import (
 	"github.com/HdrHistogram/hdrhistogram-go"
 )
 
-// The generator shares its processors with the server, so it does as little as
-// it can: requests are made ahead, each connection has one on its way at a time
-// (no pipelining), and of a response it reads the status and the length.
+// The load generator shares the processors with the server, so it does as little work
+// as possible: it builds requests in advance, and of a response it parses only the
+// status and the length. A connection waits for the response to a request before it
+// sends the next one.
 
-// load is what is asked of a server, by many connections at once.
+// load describes the requests to a server.
 type load struct {
 	addr   string
-	status int // what every response must have
-	// feed returns what gives a connection its requests, one after the other, until
-	// it returns nil. Each is sent before the next is asked for.
+	status int // the expected status of every response
+	// feed returns a function that returns the next request of a connection, or nil
+	// at the end. A request is sent before the next call, which may reuse its bytes.
 	feed func(connection int) func() []byte
 }
 
-// measured is what a load found out.
+// measured is the result of a measurement.
 type measured struct {
 	requests int
 	elapsed  time.Duration
@@ -40,11 +41,12 @@ func newHistogram() *hdrhistogram.Histogram {
 	return hdrhistogram.New(1, time.Minute.Microseconds(), 3)
 }
 
-// errEnded is what work returns when there is no more of it.
+// errEnded is returned by a function that has no more work.
 var errEnded = errors.New("ended")
 
-// repeat does all the works at once, each again and again, for a while or until they
-// end, and measures that. Another error ends the work that returned it.
+// repeat calls each of the functions again and again, all of them at the same time, for
+// the duration or until they return [errEnded]. Any other error ends the calls of the
+// function that returned it.
 func repeat(works []func() error, duration time.Duration) (measured, error) {
 	latencies, errs := make([]*hdrhistogram.Histogram, len(works)), make([]error, len(works))
 	for i := range works {
@@ -61,7 +63,7 @@ func repeat(works []func() error, duration time.Duration) (measured, error) {
 		all.latency.Merge(latency)
 	}
 	all.requests = int(all.latency.TotalCount())
-	return all, cmp.Or(errs...) // one is enough, for the others tell the same
+	return all, cmp.Or(errs...) // the first; the others are usually the same
 }
 
 func repeatOne(work func() error, until time.Time, latency *hdrhistogram.Histogram) error {
@@ -80,12 +82,12 @@ func repeatOne(work func() error, until time.Time, latency *hdrhistogram.Histogr
 	return nil
 }
 
-// run asks for a while, or until the requests end. An answer with another status
-// is an error: nobody wants to know how fast a server refuses.
+// run sends requests for the duration, or until they end. It returns an error for a
+// response with another status, because the time of a refusal is meaningless.
 func (l load) run(connections int, duration time.Duration) (measured, error) {
 	works := make([]func() error, connections)
 	for i := range works {
-		opened, err := net.Dial("tcp", l.addr) //nolint:noctx // of this machine
+		opened, err := net.Dial("tcp", l.addr) //nolint:noctx // a server on this machine accepts at once
 		if err != nil {
 			return measured{}, err
 		}
@@ -102,7 +104,7 @@ func (l load) run(connections int, duration time.Duration) (measured, error) {
 	return repeat(works, duration)
 }
 
-// connection is one that requests are sent over, one after the other.
+// connection sends requests and reads their responses.
 type connection struct {
 	net.Conn
 	status int
@@ -117,7 +119,7 @@ func (c *connection) exchange(request []byte) error {
 	n, head := 0, -1
 	for head < 0 {
 		if n == len(c.in) {
-			return errors.New("the head of a response is too long")
+			return errors.New("the headers of the response are too long")
 		}
 		read, err := c.Read(c.in[n:])
 		if err != nil {
@@ -142,25 +144,25 @@ func (c *connection) exchange(request []byte) error {
 		rest -= read
 	}
 	if rest < 0 {
-		return fmt.Errorf("%d bytes came after a response", -rest)
+		return fmt.Errorf("the response has %d bytes too many", -rest)
 	}
 	return nil
 }
 
-// check returns an error unless the response begins with the right status.
+// check returns an error unless the response begins with the expected status.
 func (c *connection) check(response []byte) error {
 	rest, found := bytes.CutPrefix(response, []byte("HTTP/1.1 "))
 	if !found || len(rest) < 3 {
-		return fmt.Errorf("got no status line: %q", response)
+		return fmt.Errorf("the response has no status line: %q", response)
 	}
 	if status, err := strconv.Atoi(string(rest[:3])); err != nil || status != c.status {
-		return fmt.Errorf("got another answer than %d: %s", c.status, response)
+		return fmt.Errorf("the status is not %d: %s", c.status, response)
 	}
 	return nil
 }
 
-// contentLength returns the length that a head tells of its body, 0 if it tells none,
-// as of a 204.
+// contentLength returns the value of Content-Length, or 0 if there is no such header, as
+// in a 204.
 func contentLength(head []byte) (int, error) {
 	_, after, found := bytes.Cut(head, []byte("\r\nContent-Length: "))
 	if !found {

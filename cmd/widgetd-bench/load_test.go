@@ -15,15 +15,15 @@ func TestContentLength(t *testing.T) {
 		want int
 		ok   bool
 	}{
-		"none":          {"HTTP/1.1 204 No Content\r\nDate: today", 0, true},
-		"the last":      {"HTTP/1.1 200 OK\r\nContent-Length: 350", 350, true},
-		"among others":  {"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nDate: today", 7, true},
-		"zero":          {"HTTP/1.1 200 OK\r\nContent-Length: 0", 0, true},
-		"another's end": {"HTTP/1.1 200 OK\r\nX-Content-Length: 7", 0, true},
-		"empty":         {"HTTP/1.1 200 OK\r\nContent-Length: \r\nDate: today", 0, false},
-		"negative":      {"HTTP/1.1 200 OK\r\nContent-Length: -1", 0, false},
-		"no number":     {"HTTP/1.1 200 OK\r\nContent-Length: 7b", 0, false},
-		"too long":      {"HTTP/1.1 200 OK\r\nContent-Length: 99999999999", 0, false},
+		"none":                   {"HTTP/1.1 204 No Content\r\nDate: today", 0, true},
+		"the last":               {"HTTP/1.1 200 OK\r\nContent-Length: 350", 350, true},
+		"among others":           {"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nDate: today", 7, true},
+		"zero":                   {"HTTP/1.1 200 OK\r\nContent-Length: 0", 0, true},
+		"suffix of another name": {"HTTP/1.1 200 OK\r\nX-Content-Length: 7", 0, true},
+		"empty":                  {"HTTP/1.1 200 OK\r\nContent-Length: \r\nDate: today", 0, false},
+		"negative":               {"HTTP/1.1 200 OK\r\nContent-Length: -1", 0, false},
+		"not a number":           {"HTTP/1.1 200 OK\r\nContent-Length: 7b", 0, false},
+		"too long":               {"HTTP/1.1 200 OK\r\nContent-Length: 99999999999", 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -37,26 +37,26 @@ func TestContentLength(t *testing.T) {
 
 func TestExchange(t *testing.T) {
 	t.Parallel()
-	long := strings.Repeat("x", 100_000) // more than is read at once
+	long := strings.Repeat("x", 100_000) // more than one read returns
 	for name, test := range map[string]struct {
-		reads []string // what comes of the response at a time
-		want  string   // in the error; empty is none
+		reads []string // the parts that the response arrives in
+		want  string   // a part of the error; empty: no error
 	}{
-		"at once":              {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"}, ""},
-		"without a body":       {[]string{"HTTP/1.1 200 OK\r\n\r\n"}, ""},
-		"in pieces":            {[]string{"HTT", "P/1.1 200 OK\r\nContent-Le", "ngth: 2\r\n\r", "\n", "h", "i"}, ""},
-		"long":                 {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", long}, ""},
-		"another status":       {[]string{"HTTP/1.1 401 Unauthorized\r\n\r\n"}, "another answer than 200"},
-		"no number":            {[]string{"HTTP/1.1 2x0 OK\r\n\r\n"}, "another answer than 200"},
-		"another protocol":     {[]string{"SSH-2.0-OpenSSH\r\n\r\n"}, "no status line"},
-		"only an end":          {[]string{"\r\n\r\n"}, "no status line"},
-		"a cut status":         {[]string{"HTTP/1.1 2"}, "EOF"},
-		"a malformed length":   {[]string{"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nhi"}, "invalid syntax"},
-		"more than the body":   {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi!"}, "1 bytes came after"},
-		"more, in a read":      {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhi", "hi!!!"}, "3 bytes came after"},
-		"an end in the body":   {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh"}, "EOF"},
-		"an end before a head": {nil, "EOF"},
-		"an endless head":      {[]string{"HTTP/1.1 200 OK\r\n" + long}, "too long"},
+		"at once":                 {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"}, ""},
+		"without a body":          {[]string{"HTTP/1.1 200 OK\r\n\r\n"}, ""},
+		"in pieces":               {[]string{"HTT", "P/1.1 200 OK\r\nContent-Le", "ngth: 2\r\n\r", "\n", "h", "i"}, ""},
+		"long":                    {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n", long}, ""},
+		"another status":          {[]string{"HTTP/1.1 401 Unauthorized\r\n\r\n"}, "status is not 200"},
+		"not a number":            {[]string{"HTTP/1.1 2x0 OK\r\n\r\n"}, "status is not 200"},
+		"another protocol":        {[]string{"SSH-2.0-OpenSSH\r\n\r\n"}, "no status line"},
+		"no headers":              {[]string{"\r\n\r\n"}, "no status line"},
+		"status cut off":          {[]string{"HTTP/1.1 2"}, "EOF"},
+		"malformed length":        {[]string{"HTTP/1.1 200 OK\r\nContent-Length: two\r\n\r\nhi"}, "invalid syntax"},
+		"body too long":           {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi!"}, "1 bytes too many"},
+		"body too long, in parts": {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhi", "hi!!!"}, "3 bytes too many"},
+		"end in the body":         {[]string{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh"}, "EOF"},
+		"end before the headers":  {nil, "EOF"},
+		"endless headers":         {[]string{"HTTP/1.1 200 OK\r\n" + long}, "too long"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -68,7 +68,7 @@ func TestExchange(t *testing.T) {
 				}
 				for _, read := range test.reads {
 					if _, err := there.Write([]byte(read)); err != nil {
-						return // for it is refused before
+						return // the client has refused it and closed the connection
 					}
 				}
 			}()
@@ -79,11 +79,10 @@ func TestExchange(t *testing.T) {
 	}
 }
 
-// A load asks over all its connections, and ends with its requests.
-func TestLoadRun(t *testing.T) {
+func TestLoadEndsWithItsRequests(t *testing.T) {
 	t.Parallel()
 	const connections, each = 3, 5
-	asked := load{serveStatus(t, http.StatusOK), http.StatusOK, func(int) func() []byte {
+	l := load{serveStatus(t, http.StatusOK), http.StatusOK, func(int) func() []byte {
 		left := each
 		return func() []byte {
 			if left--; left < 0 {
@@ -92,21 +91,22 @@ func TestLoadRun(t *testing.T) {
 			return request(http.MethodGet, "/", "", "")
 		}
 	}}
-	found, err := asked.run(connections, time.Minute)
+	found, err := l.run(connections, time.Minute)
 	if err != nil || found.requests != connections*each || found.latency.TotalCount() != connections*each {
 		t.Errorf("run = %d requests, %d latencies, %v; want %d of both", found.requests, found.latency.TotalCount(), err, connections*each)
 	}
 }
 
-func TestLoadRunRefused(t *testing.T) {
+func TestLoadReturnsAnErrorForAnotherStatus(t *testing.T) {
 	t.Parallel()
 	same := request(http.MethodGet, "/", "", "")
-	asked := load{serveStatus(t, http.StatusTeapot), http.StatusOK, func(int) func() []byte { return func() []byte { return same } }}
-	_, err := asked.run(2, time.Minute)
-	wantError(t, err, "another answer than 200: HTTP/1.1 418")
+	l := load{serveStatus(t, http.StatusTeapot), http.StatusOK, func(int) func() []byte { return func() []byte { return same } }}
+	_, err := l.run(2, time.Minute)
+	wantError(t, err, "status is not 200: HTTP/1.1 418")
 }
 
-// serveStatus returns the address of a server that answers a status to everything.
+// serveStatus starts a server that answers every request with the status, and returns
+// its address.
 func serveStatus(t *testing.T, status int) string {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -118,7 +118,7 @@ func serveStatus(t *testing.T, status int) string {
 	return ln.Addr().String()
 }
 
-// wantError expects an error with a text in it, or none if that is empty.
+// wantError expects an error that contains the text want, or no error if want is empty.
 func wantError(t *testing.T, err error, want string) {
 	t.Helper()
 	if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {

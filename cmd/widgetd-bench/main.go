@@ -1,13 +1,16 @@
-// Command widgetd-bench measures how fast widgetd is: it builds and starts the
-// real program, and beside it what the program is made of, drives both over real
-// sockets in alternating rounds, and prints a table.
+// Command widgetd-bench measures the speed of widgetd. It builds and starts the program,
+// and compares it with the libraries that the program is built on: Fiber, Argon2id, and
+// bbolt or the driver of MongoDB. It sends requests over sockets in alternating rounds
+// and prints a table.
 //
-// A ratio compares two rounds that came one after the other, so that what else the
-// machine does meanwhile meets both. The table has the median of all rounds, and
-// the least and the greatest of the ratios.
+// A ratio compares two consecutive rounds, so that other load on the machine affects
+// both. The table has the median, the lowest and the highest ratio of all rounds.
 //
-// It is a module of its own, for the chart's library is none of the program's
-// business. It reads processor time and memory from /proc, so it needs Linux.
+// Each library has the settings that are fastest for it. Comments in the code say how
+// they were found.
+//
+// The command is a module of its own, so that the program does not depend on the library
+// for the chart. It reads processor time and memory from /proc and needs Linux.
 package main
 
 import (
@@ -24,22 +27,22 @@ import (
 	"github.com/alecthomas/kong"
 )
 
-// runCommand measures.
+// runCommand is the command with its flags.
 type runCommand struct {
-	Bare        bool          `hidden:"" help:"Serve what standard input says with Fiber alone."`
-	Round       time.Duration `default:"1s" help:"How long a round is."`
-	Rounds      int           `default:"9" help:"How many rounds each side of a comparison has."`
-	Connections int           `default:"64" help:"How many connections ask at once."`
-	Widgets     int           `default:"1000000" help:"How many widgets the largest store has."`
-	Tokens      int           `default:"100000" help:"How many logged-out tokens are remembered."`
-	Reads       time.Duration `default:"60s" help:"How long the largest store is read for its peak memory."`
-	Quick       bool          `         help:"Short rounds and a store of 100,000 widgets, to see that all works."`
-	MongoDBURI  string        `name:"mongodb-uri" placeholder:"URI" help:"Measure on this MongoDB, whose database must be empty and is dropped afterwards. There, all stores have 1,000 widgets."`
+	Bare        bool          `hidden:"" help:"Run the bare Fiber server with the responses from standard input."`
+	Round       time.Duration `default:"1s" help:"Duration of a round."`
+	Rounds      int           `default:"9" help:"Number of rounds of each side of a comparison."`
+	Connections int           `default:"64" help:"Number of simultaneous connections."`
+	Widgets     int           `default:"1000000" help:"Number of widgets in the largest store."`
+	Tokens      int           `default:"100000" help:"Number of logged-out tokens in each store."`
+	Reads       time.Duration `default:"60s" help:"Duration of the reads that measure the peak memory of the largest store."`
+	Quick       bool          `         help:"Few short rounds and a store of 100,000 widgets, as a test of the benchmark."`
+	MongoDBURI  string        `name:"mongodb-uri" placeholder:"URI" help:"Measure on this MongoDB with 1,000 widgets. The database must be empty and is dropped at the end."`
 	JSON        bool          `help:"Print the results as JSON."`
-	Chart       string        `type:"path" placeholder:"FILE" help:"Draw the ratios (.svg or .png)."`
+	Chart       string        `type:"path" placeholder:"FILE" help:"Write a chart of the ratios to this .svg or .png file."`
 }
 
-// Validate returns an error for what cannot be measured.
+// Validate returns an error for a flag with an invalid value.
 func (c runCommand) Validate() error {
 	switch {
 	case c.Round <= 0:
@@ -80,8 +83,9 @@ func (c runCommand) Run(ctx context.Context) error {
 	return results.print(os.Stdout)
 }
 
-// quickly is what --quick makes of the flags that are not given.
-func quickly(given *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
+// quickDefault returns the value of a flag that is not given when --quick is given, or
+// nil for the usual default.
+func quickDefault(given *kong.Context, _ *kong.Path, flag *kong.Flag) (any, error) {
 	quick := slices.ContainsFunc(given.Path, func(p *kong.Path) bool { return p.Flag != nil && p.Flag.Name == "quick" })
 	value, found := map[string]string{"round": "300ms", "rounds": "3", "widgets": "100000", "reads": "2s"}[flag.Name]
 	if !quick || !found {
@@ -94,12 +98,12 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	command := kong.Parse(&runCommand{}, kong.Name("widgetd-bench"), kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Resolvers(kong.ResolverFunc(quickly)),
-		kong.Description("Measures widgetd beside what it is made of."))
+		kong.Resolvers(kong.ResolverFunc(quickDefault)),
+		kong.Description("Measures widgetd and compares it with the libraries that it is built on."))
 	command.FatalIfErrorf(command.Run())
 }
 
-// progress tells whoever waits what is being done.
+// progress prints a line to standard error.
 func progress(format string, values ...any) {
 	fmt.Fprintf(os.Stderr, time.Now().Format(time.TimeOnly)+"  "+format+"\n", values...)
 }

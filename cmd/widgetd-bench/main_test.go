@@ -11,16 +11,16 @@ func TestFlags(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		args []string
-		want string // in the error; empty is none
+		want string // a part of the error; empty: no error
 	}{
-		"none":                 {nil, ""},
-		"no time":              {[]string{"--round=0s"}, "--round must"},
-		"no rounds":            {[]string{"--rounds=0"}, "--rounds must"},
-		"no connections":       {[]string{"--connections=0"}, "--connections must"},
-		"no widgets":           {[]string{"--widgets=0"}, "--widgets must"},
-		"too many widgets":     {[]string{"--widgets=9000001"}, "--widgets must"},
-		"fewer than no tokens": {[]string{"--tokens=-1"}, "--tokens must"},
-		"no reads":             {[]string{"--reads=0s"}, "--reads must"},
+		"no flags":         {nil, ""},
+		"no time":          {[]string{"--round=0s"}, "--round must"},
+		"no rounds":        {[]string{"--rounds=0"}, "--rounds must"},
+		"no connections":   {[]string{"--connections=0"}, "--connections must"},
+		"no widgets":       {[]string{"--widgets=0"}, "--widgets must"},
+		"too many widgets": {[]string{"--widgets=9000001"}, "--widgets must"},
+		"negative tokens":  {[]string{"--tokens=-1"}, "--tokens must"},
+		"no reads":         {[]string{"--reads=0s"}, "--reads must"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -30,8 +30,7 @@ func TestFlags(t *testing.T) {
 	}
 }
 
-// Flags that are given count, with --quick too.
-func TestQuick(t *testing.T) {
+func TestGivenFlagsOverrideQuick(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		args []string
@@ -49,7 +48,7 @@ func TestQuick(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got.Round != test.want.Round || got.Rounds != test.want.Rounds || got.Widgets != test.want.Widgets || got.Reads != test.want.Reads {
-				t.Errorf("%v is %+v, want %+v", test.args, got, test.want)
+				t.Errorf("the flags %v are parsed as %+v, want %+v", test.args, got, test.want)
 			}
 		})
 	}
@@ -57,7 +56,7 @@ func TestQuick(t *testing.T) {
 
 func parse(t *testing.T, args []string) (runCommand, error) {
 	var c runCommand
-	parser, err := kong.New(&c, kong.Resolvers(kong.ResolverFunc(quickly)))
+	parser, err := kong.New(&c, kong.Resolvers(kong.ResolverFunc(quickDefault)))
 	if err != nil {
 		t.Fatal(err)
 	}

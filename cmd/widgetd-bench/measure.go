@@ -14,9 +14,13 @@ import (
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
+
+	"github.com/widgetd/widgetd/adapters/boltdb"
+	"github.com/widgetd/widgetd/adapters/mongodb"
+	"github.com/widgetd/widgetd/ports"
 )
 
-// results are all that was found out, and how.
+// results are the results of all measurements, and their conditions.
 type results struct {
 	Commit      string        `json:"commit"`
 	Date        time.Time     `json:"date"`
@@ -25,34 +29,35 @@ type results struct {
 	Rounds      int           `json:"rounds"`
 	Round       time.Duration `json:"round_ns"`
 	Connections int           `json:"connections"`
-	Tokens      int           `json:"tokens"` // logged out, in every store
+	Tokens      int           `json:"tokens"` // logged-out tokens in every store
 	Comparisons []result      `json:"comparisons"`
 	Startup     *startup      `json:"startup,omitempty"`
 	Memory      *memory       `json:"memory,omitempty"`
 }
 
-// startup is how long the program takes until it listens, on a file just written,
-// which the page cache holds.
+// startup is the time that the program takes to start on a file in the page cache,
+// until it listens.
 type startup struct {
 	Widgets int           `json:"widgets"`
 	File    int64         `json:"file_bytes"`
 	Took    time.Duration `json:"took_warm_ns"`
 }
 
-// memory is the most that the program had while its largest store was read.
+// memory is the peak memory of the program while its largest store was read.
 type memory struct {
 	Widgets   int   `json:"widgets"`
 	Resident  int64 `json:"resident_bytes"`
 	Anonymous int64 `json:"beyond_the_mapped_file_bytes"`
 }
 
-// Widgets in the stores that are not the largest.
+// Numbers of widgets in the stores. The largest store has [runCommand.Widgets].
 const (
 	fewWidgets  = 1000
 	pageWidgets = 100_000
-	maxWidgets  = 9_000_000 // names have seven digits, and some are made while measuring
+	maxWidgets  = 9_000_000 // the names have seven digits, and the measurements add widgets
 )
 
+// measure makes all measurements.
 func (c runCommand) measure(ctx context.Context) (found results, err error) {
 	folder, err := os.MkdirTemp("", "widgetd-bench-")
 	if err != nil {
@@ -64,8 +69,8 @@ func (c runCommand) measure(ctx context.Context) (found results, err error) {
 	if err != nil {
 		return results{}, err
 	}
-	b := &bench{runCommand: c, folder: folder, program: program}
-	defer func() { err = errors.Join(err, b.end()) }()
+	b := &benchmark{runCommand: c, folder: folder, program: program}
+	defer func() { err = errors.Join(err, b.close()) }()
 	b.found = results{
 		Commit: commit, Date: time.Now().UTC().Truncate(time.Second), Processors: runtime.GOMAXPROCS(0), Go: runtime.Version(),
 		Rounds: c.Rounds, Round: c.Round, Connections: c.Connections, Tokens: c.Tokens,
@@ -78,25 +83,33 @@ func (c runCommand) measure(ctx context.Context) (found results, err error) {
 	return b.found, err
 }
 
-// bench is a run.
-type bench struct {
+// benchmark is one run of the command.
+type benchmark struct {
 	runCommand
 	folder, program string
 	found           results
-	ends            []func() error // what to do at the end, the last first
+	closers         []func() error // called by close in reverse order
 }
 
-func (b *bench) end() (err error) {
-	for _, end := range slices.Backward(b.ends) {
-		err = errors.Join(err, end())
+func (b *benchmark) close() (err error) {
+	for _, closer := range slices.Backward(b.closers) {
+		err = errors.Join(err, closer())
 	}
 	return err
 }
 
-// onBoltDB measures what only reads before the rest, for writes let a store grow, and
-// what hashes takes memory.
-func (b *bench) onBoltDB(ctx context.Context) error {
+// onBoltDB measures the program on embedded stores. It measures reads first, because
+// writes make a store grow and log-ins take memory.
+func (b *benchmark) onBoltDB(ctx context.Context) error {
 	few, err := b.serveBoltDB(ctx, fewWidgets)
+	if err != nil {
+		return err
+	}
+	edKey, err := ed25519Key(b.folder)
+	if err != nil {
+		return err
+	}
+	signed, err := b.serveBoltDBWithKey(ctx, fewWidgets, edKey)
 	if err != nil {
 		return err
 	}
@@ -121,16 +134,17 @@ func (b *bench) onBoltDB(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.ends = append(b.ends, closeBatch)
+	b.closers = append(b.closers, closeBatch)
 	atMany, atFew := fmt.Sprintf(" at %d widgets", b.Widgets), fmt.Sprintf("at %d", fewWidgets)
 	if err := b.compareAll(ctx, []comparison{
 		{"get", 0.75, few.get("widgetd", few.process), few.get("Fiber", bare)},
+		{"get with EdDSA", 0, signed.get("widgetd", signed.process), few.get("HS256", few.process)},
 		{"current user", 0.75, few.read("widgetd", few.process, ownUser), few.read("Fiber", bare, ownUser)},
 		{"page of ten", 0.50, few.read("widgetd", few.process, firstPage), few.read("Fiber", bare, firstPage)},
 		{"get" + atMany, 0.90, many.get("widgetd", many.process), few.get(atFew, few.process)},
-		pages.lastBesideFirst(0.80),
-		few.lastBesideFirst(0),
-		many.lastBesideFirst(0),
+		pages.lastPageToFirst(0.80),
+		few.lastPageToFirst(0),
+		many.lastPageToFirst(0),
 		{"current user" + atMany, 0, many.read("widgetd", many.process, ownUser), few.read(atFew, few.process, ownUser)},
 		{"page of ten" + atMany, 0, many.read("widgetd", many.process, firstPage), few.read(atFew, few.process, firstPage)},
 	}); err != nil {
@@ -149,17 +163,22 @@ func (b *bench) onBoltDB(ctx context.Context) error {
 	})
 }
 
-// onMongoDB measures on one small store: how a large one does is MongoDB's affair.
-func (b *bench) onMongoDB(ctx context.Context) error {
+// onMongoDB measures the program on one small MongoDB store. The speed of a large one
+// depends on MongoDB, not on the program.
+func (b *benchmark) onMongoDB(ctx context.Context) error {
 	database, err := b.emptyDatabase(ctx)
 	if err != nil {
 		return err
 	}
-	s, err := openMongoDB(ctx, b.MongoDBURI)
+	store, err := mongodb.Open(ctx, b.MongoDBURI, mongodb.Options{})
 	if err != nil {
 		return err
 	}
-	few, err := b.serve(ctx, s, fewWidgets, "WIDGETD_MONGODB_URI="+b.MongoDBURI)
+	key, err := secretKey()
+	if err != nil {
+		return err
+	}
+	few, err := b.serve(ctx, store, fewWidgets, key, "WIDGETD_MONGODB_URI="+b.MongoDBURI)
 	if err != nil {
 		return err
 	}
@@ -172,24 +191,24 @@ func (b *bench) onMongoDB(ctx context.Context) error {
 		{"get", 0, few.get("widgetd", few.process), few.get("Fiber", bare)},
 		{"current user", 0, few.read("widgetd", few.process, ownUser), few.read("Fiber", bare, ownUser)},
 		{"page of ten", 0, few.read("widgetd", few.process, firstPage), few.read("Fiber", bare, firstPage)},
-		few.lastBesideFirst(0),
+		few.lastPageToFirst(0),
 		{"log in", 0, few.logIn("widgetd").inLongRounds(), rawArgon2id().inLongRounds()},
 		{"create", 0, few.create("widgetd"), insert},
 		{"log out", 0, few.logOut("widgetd"), insert},
 	})
 }
 
-// lastBesideFirst compares the last page of all widgets with the first.
-func (s *server) lastBesideFirst(target float64) comparison {
+// lastPageToFirst compares the last page of the widgets with the first page.
+func (s *server) lastPageToFirst(target float64) comparison {
 	return comparison{
 		fmt.Sprintf("last page of %d widgets", s.widgets), target,
 		s.read("widgetd", s.process, lastPage(s.widgets)), s.read("first page", s.process, firstPage),
 	}
 }
 
-func (b *bench) compareAll(ctx context.Context, all []comparison) error {
-	for _, of := range all {
-		found, err := b.compare(ctx, of)
+func (b *benchmark) compareAll(ctx context.Context, all []comparison) error {
+	for _, pair := range all {
+		found, err := b.compare(ctx, pair)
 		if err != nil {
 			return err
 		}
@@ -198,31 +217,41 @@ func (b *bench) compareAll(ctx context.Context, all []comparison) error {
 	return nil
 }
 
-// serveBoltDB starts the program on an embedded store of its own.
-func (b *bench) serveBoltDB(ctx context.Context, widgets int) (*server, error) {
+// serveBoltDB fills a new embedded store and starts the program on it, with a secret as the
+// key of tokens.
+func (b *benchmark) serveBoltDB(ctx context.Context, widgets int) (*server, error) {
+	key, err := secretKey()
+	if err != nil {
+		return nil, err
+	}
+	return b.serveBoltDBWithKey(ctx, widgets, key)
+}
+
+func (b *benchmark) serveBoltDBWithKey(ctx context.Context, widgets int, key tokenKey) (*server, error) {
 	folder, err := os.MkdirTemp(b.folder, "data-")
 	if err != nil {
 		return nil, err
 	}
-	s, err := openBoltDB(folder)
+	store, err := boltdb.Open(folder, boltdb.Options{})
 	if err != nil {
 		return nil, err
 	}
-	served, err := b.serve(ctx, s, widgets, "WIDGETD_DATA="+folder)
+	served, err := b.serve(ctx, store, widgets, key, "WIDGETD_DATA="+folder)
 	if err == nil {
 		served.folder = folder
 	}
 	return served, err
 }
 
-// serve fills a store and starts the program on it.
-func (b *bench) serve(ctx context.Context, s store, widgets int, where string) (*server, error) {
+// serve fills the store, closes it, and starts the program on it. The setting tells the
+// program where the store is.
+func (b *benchmark) serve(ctx context.Context, store ports.Store, widgets int, key tokenKey, setting string) (*server, error) {
 	progress("filling a store with %d widgets and %d logged-out tokens", widgets, b.Tokens)
-	admin, err := s.seed(ctx, widgets, b.Tokens)
-	if err := errors.Join(err, s.close()); err != nil {
+	admin, err := seed(ctx, store, widgets, b.Tokens)
+	if err := errors.Join(err, store.Close()); err != nil {
 		return nil, err
 	}
-	token, err := newTokens(admin, 1)
+	token, err := newTokens(key.Key, admin, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -230,19 +259,19 @@ func (b *bench) serve(ctx context.Context, s store, widgets int, where string) (
 	if err != nil {
 		return nil, err
 	}
-	// Log-in is to measure hashing, not how many attempts the limits let through.
+	// Without the rate limit, which would refuse most log-ins.
 	p, err := startProgram(ctx, b.program, filepath.Join(logs, "log"),
-		"WIDGETD_SECRET_KEY="+secret, "WIDGETD_MAX_LOGIN_FAILURES=0", where)
+		key.setting, "WIDGETD_MAX_LOGIN_FAILURES=0", setting)
 	if err != nil {
 		return nil, err
 	}
-	b.ends = append(b.ends, p.end)
-	return &server{process: p, connections: b.Connections, admin: admin, token: token[0], widgets: widgets}, nil
+	b.closers = append(b.closers, p.end)
+	return &server{process: p, connections: b.Connections, admin: admin, key: key.Key, token: token[0], widgets: widgets}, nil
 }
 
-// serveBare starts a bare server that answers what the given one does.
-func (b *bench) serveBare(ctx context.Context, of *server) (*process, error) {
-	routes, err := of.answers()
+// serveBare starts a bare Fiber server with the responses of the given server.
+func (b *benchmark) serveBare(ctx context.Context, s *server) (*process, error) {
+	routes, err := s.answers()
 	if err != nil {
 		return nil, err
 	}
@@ -250,12 +279,12 @@ func (b *bench) serveBare(ctx context.Context, of *server) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.ends = append(b.ends, bare.end)
+	b.closers = append(b.closers, bare.end)
 	return bare, nil
 }
 
-// readMany reads for a while and returns the most memory that took.
-func (b *bench) readMany(s *server) (*memory, error) {
+// readMany sends reads to the server for [runCommand.Reads] and returns the peak memory.
+func (b *benchmark) readMany(s *server) (*memory, error) {
 	progress("reading %d widgets for %v", s.widgets, b.Reads)
 	beyond, err := s.peak(func() (err error) {
 		for _, reads := range []side{s.get("", s.process), s.read("", s.process, firstPage), s.read("", s.process, ownUser)} {
@@ -268,15 +297,15 @@ func (b *bench) readMany(s *server) (*memory, error) {
 	return &memory{s.widgets, resident, beyond}, errors.Join(err, failure)
 }
 
-// emptyDatabase returns the URI's database, which the end drops. It is an error for
-// it to have collections.
-func (b *bench) emptyDatabase(ctx context.Context) (*mongo.Database, error) {
+// emptyDatabase returns the database of the URI, which close drops. It returns an error
+// if the database has collections.
+func (b *benchmark) emptyDatabase(ctx context.Context) (*mongo.Database, error) {
 	where, err := connstring.ParseAndValidate(b.MongoDBURI)
 	if err != nil {
 		return nil, err
 	}
 	if where.Database == "" {
-		return nil, errors.New("--mongodb-uri must name a database in its path, which will be dropped")
+		return nil, errors.New("--mongodb-uri must name a database in its path; the database is dropped at the end")
 	}
 	journaled := true
 	client, err := mongo.Connect(options.Client().ApplyURI(b.MongoDBURI).
@@ -284,15 +313,15 @@ func (b *bench) emptyDatabase(ctx context.Context) (*mongo.Database, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.ends = append(b.ends, func() error { return client.Disconnect(context.WithoutCancel(ctx)) })
+	b.closers = append(b.closers, func() error { return client.Disconnect(context.WithoutCancel(ctx)) })
 	database := client.Database(where.Database)
 	names, err := database.ListCollectionNames(ctx, map[string]any{})
 	if err != nil {
 		return nil, err
 	}
 	if len(names) > 0 {
-		return nil, fmt.Errorf("the database %s is not empty, and would be dropped", where.Database)
+		return nil, fmt.Errorf("the database %s is not empty: name an empty one, because it is dropped at the end", where.Database)
 	}
-	b.ends = append(b.ends, func() error { return database.Drop(context.WithoutCancel(ctx)) })
+	b.closers = append(b.closers, func() error { return database.Drop(context.WithoutCancel(ctx)) })
 	return database, nil
 }

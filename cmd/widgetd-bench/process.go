@@ -17,17 +17,17 @@ import (
 	"time"
 )
 
-// process is a server that was started.
+// process is a server process.
 type process struct {
 	cmd     *exec.Cmd
 	addr    string
-	started time.Duration // until it listened
-	stop    func() error  // asks it to end
-	wait    func() error  // until it has
+	started time.Duration // the time from the start until the server listened
+	stop    func() error  // makes the process end
+	wait    func() error  // waits until the process has ended
 }
 
-// buildProgram builds the program into a folder, as a part of its own module, not
-// of this one, and returns its path and the commit it was built from.
+// buildProgram builds the program into a folder, with the dependencies of its own
+// module, and returns its path and its commit.
 func buildProgram(ctx context.Context, folder string) (path, commit string, err error) {
 	path = filepath.Join(folder, "widgetd")
 	list := exec.CommandContext(ctx, "go", "list", "-m", "-f", "{{.Dir}}", "github.com/widgetd/widgetd")
@@ -42,8 +42,8 @@ func buildProgram(ctx context.Context, folder string) (path, commit string, err 
 	return path, commitOf(ctx, module), build.Run()
 }
 
-// commitOf returns the commit of a folder, with a mark if files were changed since,
-// and "unknown" where Git does not tell.
+// commitOf returns the commit that is checked out in a folder, followed by "-dirty" if
+// files were changed. It returns "unknown" if Git fails.
 func commitOf(ctx context.Context, folder string) string {
 	git := exec.CommandContext(ctx, "git", "describe", "--always", "--dirty", "--exclude=*", "--abbrev=40")
 	git.Dir = folder
@@ -54,14 +54,14 @@ func commitOf(ctx context.Context, folder string) string {
 	return strings.TrimSpace(string(commit))
 }
 
-// startProgram starts the program with its default settings, but for those given
-// and where it listens. Its log goes to a file.
+// startProgram starts the program with the given settings, on a free port, and waits
+// until it listens. All other settings have their defaults. The log goes to a file.
 func startProgram(ctx context.Context, path, logFile string, settings ...string) (*process, error) {
 	log, err := os.Create(logFile)
 	if err != nil {
 		return nil, err
 	}
-	defer log.Close() // the program has its own
+	defer log.Close() // the program has its own descriptor
 	cmd := exec.CommandContext(ctx, path, "--addr", "127.0.0.1:0")
 	cmd.Env = append(withoutSettings(os.Environ()), settings...)
 	cmd.Stderr = log
@@ -81,23 +81,24 @@ func startProgram(ctx context.Context, path, logFile string, settings ...string)
 		wait: func() error { <-exited; return exit },
 	}
 	if p.addr, err = awaitListening(ctx, log.Name(), exited); err != nil {
-		_ = cmd.Process.Kill() // it may have ended
+		_ = cmd.Process.Kill() // fails if the program has ended
 		return nil, errors.Join(err, p.wait())
 	}
 	p.started = time.Since(began)
 	return p, nil
 }
 
-// withoutSettings returns an environment without the program's own settings, and
-// those of OpenTelemetry, which it reads too.
+// withoutSettings returns an environment without the variables that the program reads:
+// its own and those of OpenTelemetry.
 func withoutSettings(environment []string) []string {
 	return slices.DeleteFunc(environment, func(variable string) bool {
 		return strings.HasPrefix(variable, "WIDGETD_") || strings.HasPrefix(variable, "OTEL_")
 	})
 }
 
-// awaitListening returns the address in the log of a program that comes to listen. It
-// is an error, with the log in it, for the program to exit before, or to take a minute.
+// awaitListening waits until the program listens and returns its address, which it reads
+// from the log. It returns an error with the log if the program exits first or does not
+// listen within a minute.
 func awaitListening(ctx context.Context, log string, exited <-chan struct{}) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -116,7 +117,8 @@ func awaitListening(ctx context.Context, log string, exited <-chan struct{}) (st
 	}
 }
 
-// listensAt returns the address in the log of a program that listens.
+// listensAt returns the address from the log of a program, or "" if it does not listen
+// yet.
 func listensAt(log string) string {
 	text, _ := os.ReadFile(log)
 	for line := range bytes.Lines(text) {
@@ -128,7 +130,7 @@ func listensAt(log string) string {
 	return ""
 }
 
-// startBare starts this program as a bare server of the answers.
+// startBare starts this program as a bare Fiber server with the given responses.
 func startBare(ctx context.Context, routes answers) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -159,9 +161,10 @@ func startBare(ctx context.Context, routes answers) (*process, error) {
 	return p, nil
 }
 
+// end ends the process.
 func (p *process) end() error { return errors.Join(p.stop(), p.wait()) }
 
-// pid returns the process's number, this program's own for a nil process.
+// pid returns the name of the process in /proc. A nil process is this program.
 func (p *process) pid() string {
 	if p == nil {
 		return "self"
@@ -169,21 +172,21 @@ func (p *process) pid() string {
 	return strconv.Itoa(p.cmd.Process.Pid)
 }
 
-// cpuTime returns the processor time a process has used, by proc_pid_stat(5).
+// cpuTime returns the processor time that the process has used; see proc_pid_stat(5).
 func (p *process) cpuTime() (time.Duration, error) {
-	const tick = 10 * time.Millisecond // of every Linux that Go runs on
+	const tick = 10 * time.Millisecond // on every Linux that Go supports
 	stat, err := os.ReadFile("/proc/" + p.pid() + "/stat")
 	if err != nil {
 		return 0, err
 	}
-	_, afterName, _ := strings.Cut(string(stat), ") ") // field 3 is the first after it
+	_, afterName, _ := strings.Cut(string(stat), ") ") // followed by field 3
 	fields := strings.Fields(afterName)
 	user, errUser := strconv.Atoi(fields[14-3])
 	system, errSystem := strconv.Atoi(fields[15-3])
 	return time.Duration(user+system) * tick, errors.Join(errUser, errSystem)
 }
 
-// memory returns a figure of proc_pid_status(5), in bytes.
+// memory returns a value from proc_pid_status(5), in bytes.
 func (p *process) memory(figure string) (int64, error) {
 	status, err := os.ReadFile("/proc/" + p.pid() + "/status")
 	if err != nil {
@@ -198,8 +201,8 @@ func (p *process) memory(figure string) (int64, error) {
 	return 0, fmt.Errorf("/proc/%s/status has no %s", p.pid(), figure)
 }
 
-// peak returns the most memory that is not of mapped files, in bytes, that a process
-// has while something is done. It is 0 for this program, whose memory nobody asks for.
+// peak calls do and returns the peak memory of the process meanwhile, in bytes, without
+// mapped files. It returns 0 for a nil process.
 func (p *process) peak(do func() error) (most int64, err error) {
 	if p == nil {
 		return 0, do()

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// script writes a program in the shell's language.
+// script writes a shell script and returns its path.
 func script(t *testing.T, text string) string {
 	path := filepath.Join(t.TempDir(), "program")
 	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text), 0o700); err != nil {
@@ -18,8 +18,7 @@ func script(t *testing.T, text string) string {
 	return path
 }
 
-// A program that ends before it listens is told of at once, with what it said.
-func TestStartProgramThatEnds(t *testing.T) {
+func TestStartProgramReturnsTheLogOfAProgramThatEnds(t *testing.T) {
 	t.Parallel()
 	_, err := startProgram(t.Context(), script(t, "echo no such store >&2; exit 3"), filepath.Join(t.TempDir(), "log"))
 	wantError(t, err, "no such store")
@@ -34,15 +33,15 @@ func TestStartProgram(t *testing.T) {
 		t.Fatal(err)
 	}
 	if p.addr != "host:1" || p.started <= 0 {
-		t.Errorf("it listens at %q after %v", p.addr, p.started)
+		t.Errorf("the program listens at %q after %v, want host:1 after more than 0", p.addr, p.started)
 	}
 	most, err := p.peak(func() error { return nil })
 	if err != nil || most <= 0 {
-		t.Errorf("its peak memory is %d, %v", most, err)
+		t.Errorf("the peak memory is %d, error %v; want more than 0", most, err)
 	}
 	began := time.Now()
 	if err := p.end(); err == nil || !strings.Contains(err.Error(), "terminated") || time.Since(began) > 30*time.Second {
-		t.Errorf("it ended with %v after %v, want it terminated", err, time.Since(began))
+		t.Errorf("end returned %v after %v, want an error that says terminated", err, time.Since(began))
 	}
 }
 

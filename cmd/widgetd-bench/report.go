@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// print writes the results as tables in Markdown, which are as readable without it.
+// print writes the results as Markdown tables with aligned columns.
 func (r results) print(to io.Writer) error {
-	if err := errors.Join(r.printShares(to), r.printSides(to)); err != nil {
+	if err := errors.Join(r.printRatios(to), r.printSides(to)); err != nil {
 		return err
 	}
 	if r.Startup != nil {
@@ -21,46 +21,47 @@ func (r results) print(to io.Writer) error {
 		fmt.Fprintf(to, "Peak memory beyond the mapped file, reading %d widgets: %d MiB (with it: %d MiB)\n",
 			r.Memory.Widgets, r.Memory.Anonymous>>20, r.Memory.Resident>>20)
 	}
-	_, err := fmt.Fprintf(to, "%d rounds of %v (log-ins three times that), %d connections, %d processors shared with the load generator, %s, commit %s, %s\n",
+	_, err := fmt.Fprintf(to, "%d rounds of %v (log-ins: three times as long), %d connections, %d processors shared with the load generator, %s, commit %s, %s\n",
 		r.Rounds, r.Round, r.Connections, r.Processors, r.Go, r.Commit, r.Date.Format(time.DateOnly))
 	return err
 }
 
-// printShares writes what the comparisons are for.
-func (r results) printShares(to io.Writer) error {
+// printRatios writes the table of the ratios.
+func (r results) printRatios(to io.Writer) error {
 	table := tabwriter.NewWriter(to, 0, 0, 1, ' ', 0)
-	fmt.Fprintln(table, "| what\t| requests/s\t| share\t| of\t| its requests/s\t| wanted\t|")
+	fmt.Fprintln(table, "| operation\t| requests/s\t| ratio\t| to\t| its requests/s\t| target\t|")
 	fmt.Fprintln(table, "|---\t|---\t|---\t|---\t|---\t|---\t|")
 	for _, c := range r.Comparisons {
-		wanted := ""
+		target := ""
 		if c.Target > 0 {
-			wanted = fmt.Sprintf("≥ %.2f", c.Target)
+			target = fmt.Sprintf("≥ %.2f", c.Target)
 		}
 		fmt.Fprintf(table, "| %s\t| %.0f\t| **%.2f** (%.2f–%.2f)\t| %s\t| %.0f\t| %s\t|\n",
-			c.What, c.Program.PerSecond, c.Ratio, c.Least, c.Greatest, c.Base.Name, c.Base.PerSecond, wanted)
+			c.Operation, c.Program.PerSecond, c.Ratio, c.Lowest, c.Highest, c.Opponent.Name, c.Opponent.PerSecond, target)
 	}
 	return table.Flush()
 }
 
-// printSides writes how long both sides of the comparisons took, and what they took.
+// printSides writes the table of the latencies, processor times and peak memory of both
+// sides.
 func (r results) printSides(to io.Writer) error {
 	table := tabwriter.NewWriter(to, 0, 0, 1, ' ', 0)
-	fmt.Fprintln(table, "\n| what\t| side\t| p50\t| p99\t| p99.9\t| CPU each\t| the generator's\t| peak memory\t|")
+	fmt.Fprintln(table, "\n| operation\t| side\t| p50\t| p99\t| p99.9\t| CPU per request\t| of the generator\t| peak memory\t|")
 	fmt.Fprintln(table, "|---\t|---\t|---\t|---\t|---\t|---\t|---\t|---\t|")
 	for _, c := range r.Comparisons {
-		for _, s := range []sideResult{c.Program, c.Base} {
-			generator, memory := "", "" // of a side in this program
+		for _, s := range []sideResult{c.Program, c.Opponent} {
+			generator, memory := "", "" // for work in this program
 			if s.PeakMemory > 0 {
 				generator, memory = short(s.Generator), fmt.Sprintf("%d MiB", s.PeakMemory>>20)
 			}
 			fmt.Fprintf(table, "| %s\t| %s\t| %s\t| %s\t| %s\t| %s\t| %s\t| %s\t|\n",
-				c.What, s.Name, short(s.P50), short(s.P99), short(s.P999), short(s.CPU), generator, memory)
+				c.Operation, s.Name, short(s.P50), short(s.P99), short(s.P999), short(s.CPU), generator, memory)
 		}
 	}
 	return table.Flush()
 }
 
-// short writes a duration with three digits or so.
+// short formats a duration with about three digits.
 func short(d time.Duration) string {
 	switch {
 	case d >= 10*time.Millisecond:

@@ -6,16 +6,15 @@ import (
 	"time"
 )
 
-// Cells are padded, and every row has as many as its head.
 func TestPrint(t *testing.T) {
 	t.Parallel()
 	found := results{
 		Commit: "c0ffee", Rounds: 9, Round: time.Second, Connections: 64, Tokens: 5, Processors: 2, Go: "go1",
 		Comparisons: []result{
-			{What: "get", Target: 0.75, Ratio: 0.8, Least: 0.7, Greatest: 0.9,
-				Program: sideResult{Name: "widgetd", PerSecond: 80, P50: 1500 * time.Microsecond, Generator: 2 * time.Microsecond, PeakMemory: 20 << 20},
-				Base:    sideResult{Name: "Fiber", PerSecond: 100, PeakMemory: 10 << 20}},
-			{What: "log in", Program: sideResult{Name: "widgetd", PeakMemory: 1}, Base: sideResult{Name: "argon2id", CPU: 15 * time.Millisecond}},
+			{Operation: "get", Target: 0.75, Ratio: 0.8, Lowest: 0.7, Highest: 0.9,
+				Program:  sideResult{Name: "widgetd", PerSecond: 80, P50: 1500 * time.Microsecond, Generator: 2 * time.Microsecond, PeakMemory: 20 << 20},
+				Opponent: sideResult{Name: "Fiber", PerSecond: 100, PeakMemory: 10 << 20}},
+			{Operation: "log in", Program: sideResult{Name: "widgetd", PeakMemory: 1}, Opponent: sideResult{Name: "argon2id", CPU: 15 * time.Millisecond}},
 		},
 		Startup: &startup{Widgets: 7, File: 3 << 20, Took: 90 * time.Millisecond},
 		Memory:  &memory{Widgets: 7, Resident: 5 << 20, Anonymous: 4 << 20},
@@ -32,10 +31,10 @@ func TestPrint(t *testing.T) {
 		"| log in | argon2id | 0s | 0s | 0s | 15ms | | |",
 		"Warm start with 7 widgets and 5 logged-out tokens, a file of 3 MiB: 90ms",
 		"reading 7 widgets: 4 MiB (with it: 5 MiB)",
-		"9 rounds of 1s (log-ins three times that), 64 connections, 2 processors shared with the load generator, go1, commit c0ffee",
+		"9 rounds of 1s (log-ins: three times as long), 64 connections, 2 processors shared with the load generator, go1, commit c0ffee",
 	} {
 		if !strings.Contains(got, want) {
-			t.Errorf("%q is not in\n%s", want, text.String())
+			t.Errorf("the report lacks %q:\n%s", want, text.String())
 		}
 	}
 }

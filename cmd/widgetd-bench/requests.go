@@ -13,27 +13,30 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/widgetd/widgetd/adapters/jwtsigner"
 	"github.com/widgetd/widgetd/domain"
 )
 
+// Paths of requests.
 const (
 	base      = "/api/v1"
 	firstPage = base + "/widgets?page=1&per_page=10"
 	ownUser   = base + "/auth/user"
 )
 
-// server is a program that runs on a store, and what is needed to ask it.
+// server is a running program, with the values that its requests need.
 type server struct {
 	*process
 	connections int
 	admin       domain.User
+	key         jwtsigner.Key // of its tokens
 	token       string
-	folder      string       // of an embedded store's file
-	widgets     int          // that it was filled with
-	made        atomic.Int64 // widgets since
+	folder      string       // of the embedded store
+	widgets     int          // in the store at the start
+	made        atomic.Int64 // widgets created since
 }
 
-// request returns the bytes of one, with a token if there is one.
+// request returns the bytes of a request. An empty token or body is left out.
 func request(method, path, token, body string) []byte {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%s %s HTTP/1.1\r\nHost: localhost\r\n", method, path)
@@ -46,27 +49,31 @@ func request(method, path, token, body string) []byte {
 	return []byte(text.String() + "\r\n" + body)
 }
 
-// side returns a side that asks p, which answers with the status.
+// side returns a side that sends the requests of feed to p and expects the status.
 func (s *server) side(name string, p *process, connections, status int, feed func(connection int) func() []byte) side {
-	asked := load{p.addr, status, feed}
-	return side{name: name, of: p, run: func(duration time.Duration) (measured, error) { return asked.run(connections, duration) }}
+	l := load{p.addr, status, feed}
+	return side{name: name, server: p, run: func(duration time.Duration) (measured, error) { return l.run(connections, duration) }}
 }
 
-// lastPage returns the path of the last page of so many widgets, ten on each.
+// lastPage returns the path of the last page, with ten widgets on each page.
 func lastPage(widgets int) string {
 	return fmt.Sprintf("%s/widgets?page=%d&per_page=10", base, (widgets+9)/10)
 }
 
-// read returns a side that reads one path of p all the time.
+// read returns a side that reads one path from p.
 func (s *server) read(name string, p *process, path string) side {
-	same := request(http.MethodGet, path, s.token, "")
-	return s.side(name, p, s.connections, http.StatusOK, func(int) func() []byte { return func() []byte { return same } })
+	return s.side(name, p, s.connections, http.StatusOK, always(request(http.MethodGet, path, s.token, "")))
 }
 
-// get returns a side that reads widgets of p, any of them.
+// always returns a feed that returns the same request again and again.
+func always(same []byte) func(int) func() []byte {
+	return func(int) func() []byte { return func() []byte { return same } }
+}
+
+// get returns a side that reads random widgets from p.
 func (s *server) get(name string, p *process) side {
 	return s.side(name, p, s.connections, http.StatusOK, func(int) func() []byte {
-		widgets := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) //nolint:gosec // no secret
+		widgets := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) //nolint:gosec // not a secret
 		next := request(http.MethodGet, base+"/widgets/"+widgetName(0), s.token, "")
 		digits := numberIn(next)
 		return func() []byte {
@@ -76,7 +83,7 @@ func (s *server) get(name string, p *process) side {
 	})
 }
 
-// create returns a side that makes widgets.
+// create returns a side that creates widgets.
 func (s *server) create(name string) side {
 	return s.side(name, s.process, s.connections, http.StatusCreated, func(int) func() []byte {
 		next := request(http.MethodPost, base+"/widgets", s.token,
@@ -89,16 +96,16 @@ func (s *server) create(name string) side {
 	})
 }
 
-// logIn returns a side that logs in, with enough connections to keep every
-// processor busy: an attempt takes tens of milliseconds.
+// logIn returns a side that logs in. A log-in takes tens of milliseconds, so few
+// connections keep every processor busy.
 func (s *server) logIn(name string) side {
-	same := request(http.MethodPost, base+"/auth/login", "", "email="+email+"&password="+strings.ReplaceAll(password, " ", "+"))
-	return s.side(name, s.process, 2*runtime.GOMAXPROCS(0), http.StatusOK, func(int) func() []byte { return func() []byte { return same } })
+	body := "email=" + email + "&password=" + strings.ReplaceAll(password, " ", "+")
+	return s.side(name, s.process, 2*runtime.GOMAXPROCS(0), http.StatusOK, always(request(http.MethodPost, base+"/auth/login", "", body)))
 }
 
-// logOut returns a side that ends tokens, which are signed before each round.
+// logOut returns a side that logs tokens out. The tokens are signed before each round.
 func (s *server) logOut(name string) side {
-	const perSecond = 20_000 // more than a round needs
+	const perSecond = 20_000 // more than the program can log out
 	var (
 		requests [][]byte
 		used     atomic.Int64
@@ -112,7 +119,7 @@ func (s *server) logOut(name string) side {
 		}
 	})
 	out.prepare = func(duration time.Duration) error {
-		tokens, err := newTokens(s.admin, int(duration.Seconds()*perSecond))
+		tokens, err := newTokens(s.key, s.admin, int(duration.Seconds()*perSecond))
 		requests = make([][]byte, len(tokens))
 		for i, token := range tokens {
 			requests[i] = request(http.MethodPost, base+"/auth/logout", token, "")
@@ -123,7 +130,7 @@ func (s *server) logOut(name string) side {
 	return out
 }
 
-// fileSize returns the bytes of the embedded store's files.
+// fileSize returns the size of the files of the embedded store, in bytes.
 func (s *server) fileSize() (size int64, err error) {
 	return size, filepath.WalkDir(s.folder, func(_ string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
@@ -137,14 +144,14 @@ func (s *server) fileSize() (size int64, err error) {
 	})
 }
 
-// answer returns what the server answers to a path.
+// answer returns the response of the server to a GET request.
 func (s *server) answer(path string) (answer, error) {
-	asked, err := http.NewRequest(http.MethodGet, "http://"+s.addr+path, nil) //nolint:noctx // it answers at once
+	req, err := http.NewRequest(http.MethodGet, "http://"+s.addr+path, nil) //nolint:noctx // the server answers at once
 	if err != nil {
 		return answer{}, err
 	}
-	asked.Header.Set("Authorization", "Bearer "+s.token)
-	response, err := http.DefaultClient.Do(asked)
+	req.Header.Set("Authorization", "Bearer "+s.token)
+	response, err := http.DefaultClient.Do(req)
 	if err != nil {
 		return answer{}, err
 	}
@@ -156,7 +163,7 @@ func (s *server) answer(path string) (answer, error) {
 	return newAnswer(response.Header, body), err
 }
 
-// answers returns what a bare server is to answer.
+// answers returns the responses that a bare server must send.
 func (s *server) answers() (answers, error) {
 	routes := answers{}
 	for route, path := range map[string]string{
@@ -173,13 +180,13 @@ func (s *server) answers() (answers, error) {
 	return routes, nil
 }
 
-// numberIn returns where in a request the seven digits of a widget's name are.
+// numberIn returns the part of a request that holds the seven digits of a widget's name.
 func numberIn(request []byte) []byte {
 	at := bytes.Index(request, []byte("widget-0000000")) + len("widget-")
 	return request[at : at+7]
 }
 
-// writeNumber writes n as seven digits.
+// writeNumber writes n into digits, with leading zeros.
 func writeNumber(digits []byte, n int) {
 	for i := len(digits) - 1; i >= 0; i-- {
 		digits[i] = byte('0' + n%10)

@@ -2,91 +2,81 @@ package main
 
 import (
 	"context"
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/widgetd/widgetd/adapters/argon2id"
-	"github.com/widgetd/widgetd/adapters/boltdb"
 	"github.com/widgetd/widgetd/adapters/jwtsigner"
-	"github.com/widgetd/widgetd/adapters/mongodb"
 	"github.com/widgetd/widgetd/domain"
+	"github.com/widgetd/widgetd/ports"
 )
 
 const (
-	secret   = "what the tokens of benchmarks are signed with"
+	secret   = "the secret that signs the tokens of the benchmark"
 	email    = "ada@example.com"
 	password = "correct horse battery staple"
 )
 
-// store is one that is filled while no server runs on it.
-type store struct {
-	addUser    func(context.Context, domain.User) error
-	addWidgets func(context.Context, []domain.Widget) error
-	addTokens  func(context.Context, []domain.BlacklistedToken) error
-	close      func() error
-}
-
-func openBoltDB(folder string) (store, error) {
-	db, err := boltdb.Open(folder)
-	if err != nil {
-		return store{}, err
-	}
-	return store{db.Users.Add, db.Widgets.AddAll, db.Blacklist.AddAll, db.Close}, nil
-}
-
-func openMongoDB(ctx context.Context, uri string) (store, error) {
-	db, err := mongodb.Open(ctx, uri)
-	if err != nil {
-		return store{}, err
-	}
-	return store{db.Users.Add, manyAtOnce(db.Widgets.Add), manyAtOnce(db.Blacklist.Add), db.Close}, nil
-}
-
-// seed fills a store with an administrator, widgets of his and logged-out tokens.
-func (s store) seed(ctx context.Context, widgets, tokens int) (domain.User, error) {
+// seed fills an empty store with an administrator, who owns the widgets, and with
+// logged-out tokens. It returns the administrator.
+func seed(ctx context.Context, store ports.Store, widgets, tokens int) (domain.User, error) {
 	admin, err := newAdmin(ctx)
 	if err != nil {
 		return domain.User{}, err
 	}
-	if err := s.addUser(ctx, admin); err != nil {
+	if err := store.Users().Add(ctx, admin); err != nil {
 		return domain.User{}, err
 	}
 	now := time.Now()
-	link := domain.RestoreInfoURL("https://example.com/widgets/of/ada?page=1&sort=name")
-	deadline := domain.RestoreDeadline(domain.EndOfDay(now.Year()+2, time.December, 31))
-	err = inParts(widgets, func(n int) domain.Widget {
-		return domain.NewWidget(domain.RestoreWidgetName(widgetName(n)), link, deadline, admin, now)
-	}, func(part []domain.Widget) error { return s.addWidgets(ctx, part) })
+	fields := domain.WidgetFields{
+		InfoURL:  domain.RestoreInfoURL("https://example.com/widgets/of/ada?page=1&sort=name"),
+		Deadline: domain.RestoreDeadline(domain.EndOfDay(now.Year()+2, time.December, 31)),
+	}
+	err = addAll(ctx, widgets, func(ctx context.Context, n int) error {
+		return store.Widgets().Add(ctx, domain.NewWidget(domain.RestoreWidgetName(widgetName(n)), fields, admin, now))
+	})
 	if err != nil {
 		return domain.User{}, err
 	}
 	expiry := now.Add(24 * time.Hour).Truncate(time.Second)
-	return admin, inParts(tokens, func(int) domain.BlacklistedToken {
-		return domain.BlacklistedToken{ID: domain.UUID(uuid.New()), ExpiresAt: expiry}
-	}, func(part []domain.BlacklistedToken) error { return s.addTokens(ctx, part) })
+	return admin, addAll(ctx, tokens, func(ctx context.Context, _ int) error {
+		return store.Blacklist().Add(ctx, domain.BlacklistedToken{ID: domain.UUID(uuid.New()), ExpiresAt: expiry})
+	})
 }
 
-// inParts has n things added, some of them at a time.
-func inParts[T any](n int, thing func(n int) T, add func([]T) error) error {
-	const size = 20_000
-	part := make([]T, 0, size)
-	for i := range n {
-		part = append(part, thing(i))
-		if len(part) == size || i == n-1 {
-			if err := add(part); err != nil {
-				return err
+// addAll calls add with the numbers from 0 to n-1. Many calls run at the same time, so
+// that the embedded store writes many records in one transaction.
+func addAll(ctx context.Context, n int, add func(ctx context.Context, n int) error) error {
+	const goroutines = 256 // as many as the embedded store writes in one transaction
+	var taken atomic.Int64
+	group, ctx := errgroup.WithContext(ctx)
+	for range goroutines {
+		group.Go(func() error {
+			for {
+				next := int(taken.Add(1)) - 1
+				if next >= n {
+					return nil
+				}
+				if err := add(ctx, next); err != nil {
+					return err
+				}
 			}
-			part = part[:0]
-		}
+		})
 	}
-	return nil
+	return group.Wait()
 }
 
-// widgetName returns the name of the nth widget. All are of one length.
+// widgetName returns the name of the n-th widget. All names have the same length.
 func widgetName(n int) string { return fmt.Sprintf("widget-%07d", n) }
 
 func newAdmin(ctx context.Context) (domain.User, error) {
@@ -100,9 +90,39 @@ func newAdmin(ctx context.Context) (domain.User, error) {
 	return domain.NewUser(domain.UUID(uuid.New()), address, hash, true, time.Now()), err
 }
 
-// newTokens signs tokens of a user.
-func newTokens(user domain.User, n int) ([]string, error) {
-	signer, err := jwtsigner.New([]byte(secret))
+// tokenKey is a key that signs tokens, and the setting that gives it to the program.
+type tokenKey struct {
+	jwtsigner.Key
+	setting string
+}
+
+// secretKey returns the key of the secret, for HS256.
+func secretKey() (tokenKey, error) {
+	key, err := jwtsigner.NewSecret([]byte(secret))
+	return tokenKey{key, "WIDGETD_SECRET_KEY=" + secret}, err
+}
+
+// ed25519Key returns a new key for EdDSA, in a file of the folder.
+func ed25519Key(folder string) (tokenKey, error) {
+	_, private, err := ed25519.GenerateKey(nil)
+	if err != nil {
+		return tokenKey{}, err
+	}
+	bytes, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return tokenKey{}, err
+	}
+	path := filepath.Join(folder, "ed25519.pem")
+	if err := os.WriteFile(path, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: bytes}), 0o600); err != nil {
+		return tokenKey{}, err
+	}
+	key, err := jwtsigner.ReadKey(path)
+	return tokenKey{key, "WIDGETD_SIGNING_KEY=" + path}, err
+}
+
+// newTokens returns n tokens of the user that the key has signed.
+func newTokens(key jwtsigner.Key, user domain.User, n int) ([]string, error) {
+	signer, err := jwtsigner.New(jwtsigner.Config{Signing: key})
 	if err != nil {
 		return nil, err
 	}
@@ -114,17 +134,4 @@ func newTokens(user domain.User, n int) ([]string, error) {
 		}
 	}
 	return tokens, nil
-}
-
-// manyAtOnce returns what adds many things by an add for one, many at once.
-func manyAtOnce[T any](add func(context.Context, T) error) func(context.Context, []T) error {
-	const atOnce = 64
-	return func(ctx context.Context, things []T) error {
-		group, ctx := errgroup.WithContext(ctx)
-		group.SetLimit(atOnce)
-		for _, thing := range things {
-			group.Go(func() error { return add(ctx, thing) })
-		}
-		return group.Wait()
-	}
 }
