@@ -17,28 +17,29 @@ import (
 	"unsafe"
 )
 
-// cutOff is how long a slow client may go on, with some time for a machine that
-// is busy with other tests.
+// cutOff is the time after which the server closes the connection of a slow client,
+// with a margin for a machine that is busy with other tests.
 const cutOff = 10*time.Second + 3*time.Second
 
-// slowly are ways to begin something and not to end it, and the statuses that are
-// answered at last. Those with a trickle go on with a byte at a time.
-var slowly = map[string]struct{ begin, trickle, answers string }{
-	"nothing":           {answers: "408"},
-	"half a line":       {begin: "GET /heal", answers: "408"},
-	"half a header":     {begin: "GET /healthz HTTP/1.1\r\nHost: x\r\nX-", answers: "408"},
-	"trickled header":   {begin: "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ", trickle: "x", answers: "408"},
+// slowRequests are requests that never become complete, and the statuses that the
+// server answers before it closes the connection. A client sends begin at once and
+// then trickle again and again.
+var slowRequests = map[string]struct{ begin, trickle, statuses string }{
+	"nothing":           {statuses: "408"},
+	"half a line":       {begin: "GET /heal", statuses: "408"},
+	"half a header":     {begin: "GET /healthz HTTP/1.1\r\nHost: x\r\nX-", statuses: "408"},
+	"trickled header":   {begin: "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: ", trickle: "x", statuses: "408"},
 	"trickled lines":    {trickle: "\r"}, // no request has begun
-	"half a body":       {begin: "POST " + api + "/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nemail=", answers: "408"},
-	"trickled body":     {begin: "POST " + api + "/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", trickle: "x", answers: "408"},
-	"half a chunk":      {begin: "POST " + api + "/auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nemail=", answers: "408"},
-	"trickled chunks":   {begin: "POST " + api + "/auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", trickle: "1\r\nx\r\n", answers: "408"},
-	"half a second one": {begin: "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /heal", answers: "200 408"},
+	"half a body":       {begin: "POST " + api + "/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nemail=", statuses: "408"},
+	"trickled body":     {begin: "POST " + api + "/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n", trickle: "x", statuses: "408"},
+	"half a chunk":      {begin: "POST " + api + "/auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nemail=", statuses: "408"},
+	"trickled chunks":   {begin: "POST " + api + "/auth/login HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", trickle: "1\r\nx\r\n", statuses: "408"},
+	"half a second one": {begin: "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nGET /heal", statuses: "200 408"},
 }
 
-// linger sends what a slow client sends until the server ends the connection. It
-// returns the statuses that were answered.
-func linger(conn net.Conn, begin, trickle string) (statuses string, err error) {
+// sendSlowly sends begin, and trickle again and again, until the server closes the
+// connection. It returns the statuses of the responses.
+func sendSlowly(conn net.Conn, begin, trickle string) (statuses string, err error) {
 	defer conn.Close()
 	closed := make(chan []byte, 1)
 	go func() {
@@ -53,14 +54,14 @@ func linger(conn net.Conn, begin, trickle string) (statuses string, err error) {
 		case answered := <-closed:
 			return statusesIn(answered), nil
 		case <-late:
-			return "", fmt.Errorf("it is still open after %v", cutOff)
+			return "", fmt.Errorf("the connection is still open after %v", cutOff)
 		case <-next.C:
 			_, _ = io.WriteString(conn, trickle)
 		}
 	}
 }
 
-// statusesIn returns those of all responses, as in "200 408".
+// statusesIn returns the statuses of all responses in a text: "200 408".
 func statusesIn(responses []byte) string {
 	var statuses []string
 	for _, line := range regexp.MustCompile(`HTTP/1\.1 (\d+) `).FindAllSubmatch(responses, -1) {
@@ -74,15 +75,15 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 	p := newPair(t, t.TempDir())
 	plain, encrypted := start(t, folder(t)), startTLS(t, p)
 	var clients sync.WaitGroup
-	client := func(what string, dial func() (net.Conn, error), begin, trickle, want string) {
+	client := func(name string, dial func() (net.Conn, error), begin, trickle, want string) {
 		clients.Go(func() {
 			conn, err := dial()
 			if err != nil {
-				t.Errorf("%s: %v", what, err)
+				t.Errorf("%s: %v", name, err)
 				return
 			}
-			if got, err := linger(conn, begin, trickle); err != nil || got != want {
-				t.Errorf("%s: answered %q, want %q: %v", what, got, want, err)
+			if got, err := sendSlowly(conn, begin, trickle); err != nil || got != want {
+				t.Errorf("%s: answered %q, want %q: %v", name, got, want, err)
 			}
 		})
 	}
@@ -92,9 +93,9 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 	overTLS := func() (net.Conn, error) {
 		return tls.Dial("tcp", encrypted.addr, &tls.Config{RootCAs: p.trust})
 	}
-	for name, slow := range slowly {
-		client(name, tcp(plain), slow.begin, slow.trickle, slow.answers)
-		client(name+" over TLS", overTLS, slow.begin, slow.trickle, slow.answers)
+	for name, slow := range slowRequests {
+		client(name, tcp(plain), slow.begin, slow.trickle, slow.statuses)
+		client(name+" over TLS", overTLS, slow.begin, slow.trickle, slow.statuses)
 	}
 	const hello = "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" // announces 512 bytes
 	client("no handshake", tcp(encrypted), "", "", "")
@@ -107,16 +108,16 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	encrypted.do(t, request{method: "GET", path: "/healthz"}).want(t, 200, "") // so the one before is accepted
+	encrypted.do(t, request{method: "GET", path: "/healthz"}).want(t, 200, "") // the server has accepted the silent connection before
 	began := time.Now()
 	encrypted.stop()
 	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("a handshake that never begins holds up the end for %v", took)
+		t.Errorf("a connection without a handshake delays the end by %v", took)
 	}
 }
 
-// TestWhoReadsNothingIsCutOff when responses have nowhere to go.
-func TestWhoReadsNothingIsCutOff(t *testing.T) {
+// The buffers of the connection fill up, and then the server cannot send more.
+func TestClientsThatReadNothingAreCutOff(t *testing.T) {
 	t.Parallel()
 	bothWays(t, func(t *testing.T, dial func() (net.Conn, error)) {
 		conn, err := dial()
@@ -125,30 +126,31 @@ func TestWhoReadsNothingIsCutOff(t *testing.T) {
 		}
 		defer conn.Close()
 		const more = "GET " + api + "/ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
-		for late := time.Now().Add(cutOff); err == nil; time.Sleep(200 * time.Millisecond) { // a write tells that the server has closed
+		for late := time.Now().Add(cutOff); err == nil; time.Sleep(200 * time.Millisecond) { // a write fails when the server has closed the connection
 			if time.Now().After(late) {
-				t.Fatalf("it is still open after %v", cutOff)
+				t.Fatalf("the connection is still open after %v", cutOff)
 			}
 			_, err = io.WriteString(conn, more)
 		}
 	})
 }
 
-// TestRefusalsReachWhoWasSilent for longer than a response may take.
-func TestRefusalsReachWhoWasSilent(t *testing.T) {
+// A connection is idle for longer than the time limit of a response. The deadline of the
+// first response must not apply to the second one.
+func TestRefusalsAreSentOnConnectionsThatWereIdle(t *testing.T) {
 	t.Parallel()
 	const head = "POST " + api + "/auth/login HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
 	bothWays(t, func(t *testing.T, dial func() (net.Conn, error)) {
 		var clients sync.WaitGroup
-		for what, of := range map[string]struct{ request, answers string }{
+		for name, test := range map[string]struct{ request, statuses string }{
 			"too large":       {head + "Content-Length: 100000\r\n\r\n", "200 413"},
 			"too much header": {head + "X: " + strings.Repeat("x", 9<<10) + "\r\n\r\n", "200 431"},
 			"no request":      {"x\r\n\r\n", "200 400"},
 			"expecting":       {head + "Content-Type: application/json\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n{}", "200 100 400"},
 		} {
 			clients.Go(func() {
-				if got, err := askAfterRest(dial, of.request); err != nil || got != of.answers {
-					t.Errorf("%s: answered %q, want %q: %v", what, got, of.answers, err)
+				if got, err := sendAfterPause(dial, test.request); err != nil || got != test.statuses {
+					t.Errorf("%s: answered %q, want %q: %v", name, got, test.statuses, err)
 				}
 			})
 		}
@@ -156,9 +158,9 @@ func TestRefusalsReachWhoWasSilent(t *testing.T) {
 	})
 }
 
-// askAfterRest sends a request, and another after 11 seconds, and returns the statuses
-// that were answered.
-func askAfterRest(dial func() (net.Conn, error), request string) (statuses string, err error) {
+// sendAfterPause sends a request, and another one 11 seconds later. It returns the
+// statuses of both responses.
+func sendAfterPause(dial func() (net.Conn, error), request string) (statuses string, err error) {
 	conn, err := dial()
 	if err != nil {
 		return "", err
@@ -167,7 +169,7 @@ func askAfterRest(dial func() (net.Conn, error), request string) (statuses strin
 	if _, err := io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
 		return "", err
 	}
-	time.Sleep(11 * time.Second) // of which nothing tells
+	time.Sleep(11 * time.Second)
 	if _, err := io.WriteString(conn, request); err != nil {
 		return "", err
 	}
@@ -178,7 +180,7 @@ func askAfterRest(dial func() (net.Conn, error), request string) (statuses strin
 	return statusesIn(answered), err
 }
 
-// bothWays runs a test with a server over TCP and with one over TLS, at once.
+// bothWays runs a test over TCP and over TLS, in parallel.
 func bothWays(t *testing.T, test func(t *testing.T, dial func() (net.Conn, error))) {
 	t.Helper()
 	p := newPair(t, t.TempDir())
@@ -193,22 +195,22 @@ func bothWays(t *testing.T, test func(t *testing.T, dial func() (net.Conn, error
 	})
 }
 
-// TestThousandSlowClientsStarveNobody, and leave nothing behind.
-func TestThousandSlowClientsStarveNobody(t *testing.T) {
+// Other clients are served meanwhile. Afterwards no connection is left.
+func TestThousandSlowClientsDoNotBlockOthers(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t), asAdmin...)
 	admin := s.logIn(t, adminEmail, adminPassword)
 	s.client.CloseIdleConnections()
 	s.awaitConnections(t, 0)
 	var clients sync.WaitGroup
-	for _, begin := range []string{slowly["half a header"].begin, slowly["half a body"].begin} {
+	for _, begin := range []string{slowRequests["half a header"].begin, slowRequests["half a body"].begin} {
 		for range 500 {
 			conn, err := net.Dial("tcp", s.addr)
 			if err != nil {
 				t.Fatal(err)
 			}
 			clients.Go(func() {
-				if _, err := linger(conn, begin, ""); err != nil {
+				if _, err := sendSlowly(conn, begin, ""); err != nil {
 					t.Error(err)
 				}
 			})
@@ -222,7 +224,7 @@ func TestThousandSlowClientsStarveNobody(t *testing.T) {
 		reads = append(reads, time.Since(began))
 	}
 	if half := median(reads); half > time.Second {
-		t.Errorf("half of the reads take more than %v", half)
+		t.Errorf("the median time of a read is %v", half)
 	}
 	s.logIn(t, adminEmail, adminPassword)
 	clients.Wait()
@@ -230,15 +232,15 @@ func TestThousandSlowClientsStarveNobody(t *testing.T) {
 	s.awaitConnections(t, 0)
 }
 
-// TestClientsThatGoAwayLeaveNothingBehind, in the midst of whatever it is.
-func TestClientsThatGoAwayLeaveNothingBehind(t *testing.T) {
+// The clients close their connections before, during and after a request.
+func TestClientsThatDisconnectLeaveNoConnections(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t), "--max-login-failures=0")
 	s.awaitConnections(t, 0)
 	whole := "POST " + api + "/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\n" +
 		"Content-Length: 35\r\n\r\nemail=nobody@example.com&password=x"
 	begins := []string{whole, whole[:len(whole)-1]}
-	for _, slow := range slowly {
+	for _, slow := range slowRequests {
 		begins = append(begins, slow.begin)
 	}
 	for i := range 200 {
@@ -248,7 +250,7 @@ func TestClientsThatGoAwayLeaveNothingBehind(t *testing.T) {
 		}
 		_, _ = io.WriteString(conn, begins[i%len(begins)])
 		if i%2 == 0 {
-			_ = conn.(*net.TCPConn).SetLinger(0) // a reset, as of a client that crashed
+			_ = conn.(*net.TCPConn).SetLinger(0) // a reset, as after a crash of the client
 		}
 		conn.Close()
 	}
@@ -256,9 +258,8 @@ func TestClientsThatGoAwayLeaveNothingBehind(t *testing.T) {
 	s.do(t, attempt("nobody@example.com", false)).want(t, 401, mismatch)
 }
 
-// TestLackOfDescriptorsPasses has more clients than the system lets the server
-// have.
-func TestLackOfDescriptorsPasses(t *testing.T) {
+// More clients connect than the server has file descriptors for.
+func TestServerRecoversFromALackOfFileDescriptors(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t), asAdmin...)
 	limit := [2]uint64{64, 64}
@@ -275,7 +276,7 @@ func TestLackOfDescriptorsPasses(t *testing.T) {
 		conns = append(conns, conn)
 	}
 	if _, ok := s.log.await("msg", "no connection can be accepted for now", s.exited); !ok {
-		t.Errorf("the log does not tell of it:\n%s", s.log)
+		t.Errorf("the log does not report it:\n%s", s.log)
 	}
 	for _, conn := range conns {
 		conn.Close()
@@ -283,14 +284,14 @@ func TestLackOfDescriptorsPasses(t *testing.T) {
 	s.logIn(t, adminEmail, adminPassword)
 }
 
-// TestFloodOfLogInsLeavesReadsQuick. Each of them is answered: by what is so, or
-// that it is too much for now.
-func TestFloodOfLogInsLeavesReadsQuick(t *testing.T) {
-	s := start(t, folder(t), append(asAdmin, "--max-login-failures=0", "GOMAXPROCS=2")...) // hashes take as much memory as there are cores
+// Each log-in of the flood is answered: with 401, or with 503 if the queue for
+// hashing is full.
+func TestFloodOfLogInsLeavesReadsFast(t *testing.T) {
+	s := start(t, folder(t), append(asAdmin, "--max-login-failures=0", "GOMAXPROCS=2")...) // the number of cores limits the memory for hashes
 	admin := s.logIn(t, adminEmail, adminPassword)
 	began := time.Now()
 	s.do(t, attempt("nobody@example.com", false)).want(t, 401, mismatch)
-	alone := time.Since(began) // as measure of the machine, and of what else it does
+	alone := time.Since(began) // measures the machine and its load
 	const flood = 300
 	answered := make(chan struct{})
 	var reads []time.Duration
@@ -322,16 +323,16 @@ func TestFloodOfLogInsLeavesReadsQuick(t *testing.T) {
 	})
 	close(answered)
 	<-reading
-	t.Logf("answers %v; a log-in alone %v; %d reads, half of them within %v; refusals, half of them within %v; %d MB", counts,
+	t.Logf("statuses %v; a log-in alone %v; %d reads, median %v; median of the refusals %v; %d MB", counts,
 		alone, len(reads), median(reads), median(refusedAfter), s.peakMemory(t)>>20)
 	if counts[401] < 10 || counts[503] < 10 || counts[401]+counts[503] != flood {
-		t.Errorf("statuses and their numbers: %v", counts)
+		t.Errorf("number of responses by status: %v", counts)
 	}
 	if limit := max(500*time.Millisecond, 3*alone); len(reads) < 5 || median(reads) > limit {
-		t.Errorf("%d reads meanwhile, half of them took more than %v", len(reads), limit)
+		t.Errorf("%d reads during the flood, median %v, want at most %v", len(reads), median(reads), limit)
 	}
-	if peak := s.peakMemory(t); peak > 1<<30 { // all of them at once would take seven times that
-		t.Errorf("it took %d MB of memory", peak>>20)
+	if peak := s.peakMemory(t); peak > 1<<30 { // without the queue, the hashes would take seven times as much
+		t.Errorf("the server used %d MB of memory", peak>>20)
 	}
 	s.logIn(t, adminEmail, adminPassword)
 }
@@ -344,11 +345,11 @@ func median(times []time.Duration) time.Duration {
 	return times[len(times)/2]
 }
 
-// awaitConnections waits until the server has that many connections open, or
-// more if there should be any.
+// awaitConnections waits until the server has at least want open connections, or none if
+// want is 0.
 func (s *server) awaitConnections(t *testing.T, want int) {
 	t.Helper()
-	for late := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) { // the system tells nobody
+	for late := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) { // the system reports no event for this
 		got := s.connections(t)
 		if got == want || want > 0 && got > want {
 			return
@@ -359,8 +360,8 @@ func (s *server) awaitConnections(t *testing.T, want int) {
 	}
 }
 
-// connections returns how many sockets the server has, save the one it listens
-// at.
+// connections returns the number of the server's sockets, without the two listening ones:
+// that of the API and the control socket.
 func (s *server) connections(t *testing.T) (n int) {
 	t.Helper()
 	dir := fmt.Sprintf("/proc/%d/fd/", s.cmd.Process.Pid)
@@ -369,14 +370,14 @@ func (s *server) connections(t *testing.T) (n int) {
 		t.Fatal(err)
 	}
 	for _, file := range files {
-		if what, _ := os.Readlink(dir + file.Name()); strings.HasPrefix(what, "socket:") {
+		if target, _ := os.Readlink(dir + file.Name()); strings.HasPrefix(target, "socket:") {
 			n++
 		}
 	}
-	return n - 1
+	return n - 2
 }
 
-// peakMemory returns how many bytes of memory the server had at most.
+// peakMemory returns the largest number of bytes of memory that the server has used.
 func (s *server) peakMemory(t *testing.T) int {
 	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))

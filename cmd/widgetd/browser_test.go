@@ -6,6 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"os"
 	"os/exec"
@@ -35,38 +38,99 @@ func TestPersonTriesTheAPIInTheBrowser(t *testing.T) {
 	register := p.unfold("post", "/auth/register")
 	registered := register.execute(fields{"email": userEmail, "password": userPassword})
 	registered.wantMessage(t, 201, "successfully registered")
-	token := registered.text("access_token")
-	s.keepSecret(token)
+	s.keepSecret(registered.text("access_token"))
 	s.keepSecret(userPassword)
+	p.wantNotice(tokenKept)
+	p.wantAuthorized(true)
 
-	p.authorize(token)
 	user := p.unfold("get", "/auth/user")
 	if got := user.execute(nil); got.status != 200 || got.text("email") != userEmail {
 		t.Errorf("with the token: %d %s", got.status, got.body)
 	}
 
-	p.wantToFit(390) // a telephone
+	p.wantToFit(390) // the width of a phone
 	p.wantToFit(1280)
-	user.fold() // a page that is loaded anew scrolls to what is not
+	user.fold() // after a reload the page scrolls to an open box
 	p.reload()
 	user = p.unfold("get", "/auth/user")
 	if got := user.execute(nil); got.status != 200 || got.text("email") != userEmail {
 		t.Errorf("with the token, after a reload: %d %s", got.status, got.body)
 	}
-	p.unfold("post", "/auth/logout").execute(nil).wantMessage(t, 200, "successfully logged out")
 	p.wantComplaints()
-	user.execute(nil).wantMessage(t, 401, "Token blacklisted. Please log in again.")
-	p.wantComplaints("the server responded with a status of 401")
+
+	password := p.unfold("post", "/auth/password")
+	wrong := password.execute(fields{"current_password": "wrong", "new_password": "changed password"})
+	wrong.wantMessage(t, 400, "Input payload validation failed")
+	p.wantNotice("")
+	p.wantAuthorized(true)
+	changed := password.execute(fields{"current_password": userPassword, "new_password": "changed password"})
+	changed.wantMessage(t, 200, "password changed")
+	s.keepSecret(changed.text("access_token"))
+	p.wantNotice(tokenKept)
+	if got := user.execute(nil); got.status != 200 || got.text("email") != userEmail {
+		t.Errorf("with the token of the new password: %d %s", got.status, got.body)
+	}
+	logout, login := p.unfold("post", "/auth/logout"), p.unfold("post", "/auth/login")
+	p.logOutAndIn(logout, user, login, "successfully logged out", nil)
+	p.logOutAndIn(logout, user, login, "successfully logged out everywhere", fields{"everywhere": "true"})
+	p.unfold("post", "/auth/unregister").execute(fields{"password": "changed password"}).wantMessage(t, 200, "successfully unregistered")
+	p.wantNotice(tokenGone)
+	p.wantAuthorized(false)
+	p.wantComplaints("status of 400", "status of 401", "status of 401")
 
 	p.wantRequestsOnlyTo(s.addr)
 	if got := p.blocked("http://elsewhere.example/picture.png"); got != "http://elsewhere.example/picture.png" {
 		t.Errorf("the page may load from elsewhere: %q was blocked", got)
 	}
-	p.wantComplaints("status of 401", "Content Security Policy")
+	p.wantComplaints("status of 400", "status of 401", "status of 401", "Content Security Policy")
 }
 
-// wantMessage checks the status and the message of a response that the page
-// shows.
+// TestPageWorksUnderThePathOfAProxy opens the page behind a proxy that serves the
+// server under a path, and answers every other path with 404.
+func TestPageWorksUnderThePathOfAProxy(t *testing.T) {
+	t.Parallel()
+	s := start(t, folder(t))
+	const mount = "/tools/widgets"
+	target, err := url.Parse(s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := httptest.NewServer(http.StripPrefix(mount, httputil.NewSingleHostReverseProxy(target)))
+	defer proxy.Close()
+	for _, path := range []string{"/", "/api/v1", "/api/v1/", "/api/v1/ui/", "/api/v1/ui"} {
+		res, err := http.Get(proxy.URL + mount + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if got := res.Request.URL.Path; res.StatusCode != http.StatusOK || got != mount+"/api/v1/ui" {
+			t.Errorf("%s leads to %s, %d", path, got, res.StatusCode)
+		}
+	}
+
+	p := openBrowser(t)
+	p.visit(proxy.URL + mount + "/")
+	if got := p.location(); !strings.HasPrefix(got, proxy.URL+mount+"/api/v1/ui") {
+		t.Errorf("the root leads to %s", got)
+	}
+	registered := p.unfold("post", "/auth/register").execute(fields{"email": userEmail, "password": userPassword})
+	registered.wantMessage(t, 201, "successfully registered")
+	s.keepSecret(registered.text("access_token"))
+	s.keepSecret(userPassword)
+	p.wantAuthorized(true)
+	if got := p.unfold("get", "/auth/user").execute(nil); got.status != 200 || got.text("email") != userEmail {
+		t.Errorf("with the token: %d %s", got.status, got.body)
+	}
+	p.wantComplaints()
+	p.wantRequestsOnlyTo(strings.TrimPrefix(proxy.URL, "http://"))
+	for _, request := range p.recorded(&p.requests) {
+		if !strings.HasPrefix(request, proxy.URL+mount+"/") && !strings.HasPrefix(request, "data:") {
+			t.Errorf("the page requested %s", request)
+		}
+	}
+}
+
+// wantMessage checks the status and the message of a response on the page.
 func (r response) wantMessage(t *testing.T, status int, message string) {
 	t.Helper()
 	if r.status != status || r.text("message") != message {
@@ -74,53 +138,53 @@ func (r response) wantMessage(t *testing.T, status int, message string) {
 	}
 }
 
-// tab is the tab of a browser that a test has for itself.
+// tab is a browser tab of one test.
 type tab struct {
 	t   *testing.T
 	ctx context.Context
 
 	mu         sync.Mutex
-	requests   []string // the URLs that were asked for
-	complaints []string // what the developer tools show as a warning or an error
+	requests   []string // URLs that the page requested
+	complaints []string // warnings and errors in the developer tools
 }
 
-// openBrowser opens the browser that $CHROMIUM names, which must work then, or
-// one that is installed. Without any, it skips the test.
+// openBrowser opens the browser that $CHROMIUM names. Without that variable it opens
+// an installed one, and skips the test if no browser is installed.
 func openBrowser(t *testing.T) *tab {
 	t.Helper()
 	options := append(chromedp.DefaultExecAllocatorOptions[:], // a headless one with a new profile
-		chromedp.NoSandbox, // containers don't let it have one
+		chromedp.NoSandbox, // containers do not allow a sandbox
 		chromedp.DisableGPU,
 		chromedp.Flag("disable-component-update", true),
-		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"), // nothing leaves the machine
+		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"), // no request leaves the machine
 	)
 	path := os.Getenv("CHROMIUM")
 	if path != "" {
 		options = append(options, chromedp.ExecPath(path))
 	}
 	ctx, kill := chromedp.NewExecAllocator(context.Background(), options...)
-	t.Cleanup(kill) // and wait until all of it has ended
+	t.Cleanup(kill) // and wait for all its processes
 	ctx, _ = chromedp.NewContext(ctx)
 	p := &tab{t: t, ctx: ctx}
 	t.Cleanup(p.close)
-	switch err := chromedp.Listen(ctx, p.notice); {
+	switch err := chromedp.Listen(ctx, p.record); {
 	case path == "" && errors.Is(err, exec.ErrNotFound):
-		t.Skip("the page was not tried: no Chromium or Chrome is installed, and $CHROMIUM names none")
+		t.Skip("the page was not tested: no Chromium or Chrome is installed, and $CHROMIUM is not set")
 	case err != nil:
-		t.Fatalf("no browser: %v", err)
+		t.Fatalf("the browser does not start: %v", err)
 	}
 	return p
 }
 
-// close ends the browser as a person does, which has it clean up.
+// close closes the browser in the usual way, so that it removes its files.
 func (p *tab) close() {
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
 	_ = chromedp.Cancel(ctx)
 }
 
-// notice records what a browser tells of the page.
-func (p *tab) notice(event any) {
+// record records an event of the page.
+func (p *tab) record(event any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch event := event.(type) {
@@ -143,21 +207,21 @@ func (p *tab) notice(event any) {
 	}
 }
 
-// do does what a person does, and waits for the page to let them.
+// do performs the steps of a person. Each step waits until the page allows it.
 func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
 	see(p, chromedp.Steps(steps...))
 }
 
-// see waits for what a person waits for, and returns it.
-func see[T any](p *tab, what chromedp.Action[T]) T {
+// see performs an action and returns its result.
+func see[T any](p *tab, action chromedp.Action[T]) T {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)
 	defer cancel()
-	got, err := chromedp.Run(ctx, what)
+	got, err := chromedp.Run(ctx, action)
 	if err != nil {
 		text, _ := chromedp.Run(p.ctx, chromedp.Evaluate[string]("document.body.innerText"))
-		p.t.Fatalf("%v; complaints %q; the page shows:\n%s", err, p.noticed(&p.complaints), text)
+		p.t.Fatalf("%v; complaints %q; the page shows:\n%s", err, p.recorded(&p.complaints), text)
 	}
 	return got
 }
@@ -168,20 +232,47 @@ func (p *tab) reload() { p.t.Helper(); p.do(chromedp.Reload()) }
 
 func (p *tab) location() string { p.t.Helper(); return see(p, chromedp.Location()) }
 
-// authorize enters the token in the dialog, as it is.
-func (p *tab) authorize(token string) {
+// The notices of the page.
+const (
+	tokenKept = "The token of this response is now in Authorize."
+	tokenGone = "You are logged out. The token is no longer in Authorize."
+)
+
+// logOutAndIn logs out, tries to read the account, and logs in again.
+func (p *tab) logOutAndIn(logout, user, login operation, message string, form fields) {
 	p.t.Helper()
-	const dialog = ".dialog-ux"
-	p.do(
-		chromedp.Click(chromedp.CSS(".auth-wrapper .authorize")),
-		paste(chromedp.CSS(dialog+" input"), token),
-		chromedp.Click(chromedp.CSS(dialog+" button[type=submit]")),
-		chromedp.Click(chromedp.CSS(dialog+" .btn-done")),
-		chromedp.WaitNotPresent(chromedp.CSS(dialog)),
-	)
+	logout.execute(form).wantMessage(p.t, 200, message)
+	p.wantNotice(tokenGone)
+	p.wantAuthorized(false)
+	user.execute(nil).wantMessage(p.t, 401, "Unauthorized")
+	login.execute(fields{"email": userEmail, "password": "changed password"}).wantMessage(p.t, 200, "successfully logged in")
+	p.wantNotice(tokenKept)
+	p.wantAuthorized(true)
+	if got := user.execute(nil); got.status != 200 {
+		p.t.Errorf("after the log-in: %d %s", got.status, got.body)
+	}
 }
 
-// paste puts a text in place of what a field holds.
+// wantNotice checks the notice of the page. The text is "" for none.
+func (p *tab) wantNotice(text string) {
+	p.t.Helper()
+	const shown = `(notice => notice.hidden ? "" : notice.textContent)(document.getElementById("notice"))`
+	if got := see(p, chromedp.Evaluate[string](shown)); got != text {
+		p.t.Errorf("the page says %q, want %q", got, text)
+	}
+}
+
+// wantAuthorized checks whether the button Authorize shows that the page has a token.
+func (p *tab) wantAuthorized(want bool) {
+	p.t.Helper()
+	button := ".auth-wrapper .authorize.unlocked"
+	if want {
+		button = ".auth-wrapper .authorize.locked"
+	}
+	p.do(chromedp.WaitVisible(chromedp.CSS(button)))
+}
+
+// paste replaces the content of a field.
 func paste(field chromedp.CSS, text string) chromedp.Action[chromedp.Void] {
 	return chromedp.Steps(
 		chromedp.Focus(field),
@@ -193,7 +284,7 @@ func paste(field chromedp.CSS, text string) chromedp.Action[chromedp.Void] {
 	)
 }
 
-// wantToFit checks that in a window of that width nothing is cut off at its side.
+// wantToFit checks that the page is not wider than a window of the given width.
 func (p *tab) wantToFit(width int64) {
 	p.t.Helper()
 	p.do(chromedp.EmulateViewport(width, 900))
@@ -231,12 +322,12 @@ func (o operation) fold() {
 func (o operation) part(selector string) chromedp.CSS { return chromedp.CSS(o.box + " " + selector) }
 
 // execute fills in the form of the operation, executes it and returns the
-// response that the page shows. It leaves the box as it was.
+// response that the page shows. Afterwards the box is as before.
 func (o operation) execute(form fields) response {
 	o.tab.t.Helper()
 	o.tab.do(chromedp.Click(o.part(".try-out__btn")))
 	for name, value := range form {
-		o.tab.do(paste(o.part(fmt.Sprintf("[data-property-name=%q] input", name)), value))
+		o.fill(o.part(fmt.Sprintf("[data-property-name=%q]", name)), value)
 	}
 	o.tab.do(chromedp.Click(o.part(".execute")))
 	const shown = ".live-responses-table .response "
@@ -254,40 +345,53 @@ func (o operation) execute(form fields) response {
 	return got
 }
 
-// noticed returns what was recorded until now.
-func (p *tab) noticed(record *[]string) []string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return slices.Clone(*record)
+// fill enters a value in a field, or chooses it from a list.
+func (o operation) fill(field chromedp.CSS, value string) {
+	o.tab.t.Helper()
+	if value == "true" || value == "false" {
+		o.tab.do(chromedp.WaitVisible(field+" select"), chromedp.Evaluate[chromedp.Void](fmt.Sprintf(`(list => {
+			list.value = %q;
+			list.dispatchEvent(new Event("change", {bubbles: true}));
+		})(document.querySelector(%q))`, value, field+" select")))
+		return
+	}
+	o.tab.do(paste(field+" input", value))
 }
 
-// wantComplaints checks what the developer tools show as warnings and errors:
-// one for every text, which has it in it.
+// recorded returns a copy of a list of events.
+func (p *tab) recorded(list *[]string) []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(*list)
+}
+
+// wantComplaints checks the warnings and errors in the developer tools: one for each
+// text, which it contains.
 func (p *tab) wantComplaints(texts ...string) {
 	p.t.Helper()
-	if got := p.noticed(&p.complaints); !slices.EqualFunc(got, texts, strings.Contains) {
+	if got := p.recorded(&p.complaints); !slices.EqualFunc(got, texts, strings.Contains) {
 		p.t.Errorf("complaints of the page: %q, want %q", got, texts)
 	}
 }
 
-// wantRequestsOnlyTo checks that the page asked that host, and no other.
+// wantRequestsOnlyTo checks that the page sent requests only to the given host.
 func (p *tab) wantRequestsOnlyTo(host string) {
 	p.t.Helper()
 	hosts := map[string]bool{}
-	for _, request := range p.noticed(&p.requests) {
+	for _, request := range p.recorded(&p.requests) {
 		if u, err := url.Parse(request); err != nil {
 			p.t.Error(err)
-		} else if u.Scheme != "data" { // which is in the page
+		} else if u.Scheme != "data" { // a data URL is part of the page
 			hosts[u.Host] = true
 		}
 	}
 	if !maps.Equal(hosts, map[string]bool{host: true}) {
-		p.t.Errorf("the page asked the hosts %v, want only %s", hosts, host)
+		p.t.Errorf("the page sent requests to %v, want only %s", hosts, host)
 	}
 }
 
-// blocked has the page load a picture, and returns the URL that its policy
-// blocked.
+// blocked makes the page load a picture, and returns the URL that its security
+// policy blocked.
 func (p *tab) blocked(picture string) string {
 	p.t.Helper()
 	return see(p, chromedp.Evaluate[string](fmt.Sprintf(`new Promise(resolve => {

@@ -2,10 +2,12 @@ package main_test
 
 import (
 	"bytes"
+	"fmt"
 	"io/fs"
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -13,25 +15,32 @@ import (
 	"github.com/widgetd/widgetd/app"
 )
 
-// settings are the settings that have a flag: their variable, and values that
-// are no good. Those that begin with WIDGETD_ have only the variable.
-var settings = map[string]struct {
+// flags are the flags, each with its variable and with invalid values.
+var flags = map[string]struct {
 	variable string
 	bad      []string
 }{
 	"--addr":                {"WIDGETD_ADDR", []string{"nonsense", "127.0.0.1:99999", "127.0.0.1", "a\nb"}},
 	"--data":                {"WIDGETD_DATA", []string{os.DevNull, filepath.Join(os.DevNull, "x")}},
 	"--token-ttl":           {"WIDGETD_TOKEN_TTL", []string{"nonsense", "60", "0s", "-1h", "500ms", "1.5s", "99999999h", "1h\n"}},
-	"--cors-origins":        {"WIDGETD_CORS_ORIGINS", []string{"nonsense", "https://a.example/", "ftp://a.example", "https://a.example,b"}},
+	"--cors-origins":        {"WIDGETD_CORS_ORIGINS", []string{"nonsense", "https://a.example/", "ftp://a.example", "https://a.example,b", "null", "https://*.a.example", "https://a.example:0", "http://127.1"}},
 	"--password-min-length": {"WIDGETD_PASSWORD_MIN_LENGTH", []string{"x", "0", "-1", "1.5", "1025", "99999999999999999999"}},
 	"--max-login-failures":  {"WIDGETD_MAX_LOGIN_FAILURES", []string{"x", "-1", "99999999999999999999"}},
 	"--max-registrations":   {"WIDGETD_MAX_REGISTRATIONS", []string{"x", "-1", "99999999999999999999"}},
-	"--trusted-proxies":     {"WIDGETD_TRUSTED_PROXIES", []string{"x", "10.0.0.0/33", "10.0.0.1,,", "example.com"}},
+	"--trusted-proxies":     {"WIDGETD_TRUSTED_PROXIES", []string{"x", "10.0.0.0/33", "10.0.0.1,,", "example.com", "fe80::1%eth0", "fe80::%eth0/64", "::ffff:10.0.0.0/90", "0.0.0.0"}},
+	"--base-url":            {"WIDGETD_BASE_URL", []string{"nonsense", "ftp://a.example", "https://a.example/?x", "https://a.example/#x", "https://ada:secret@a.example", "https://a.example//b"}},
+	"--token-audience":      {"WIDGETD_TOKEN_AUDIENCE", []string{"a\tb"}},
+	"--signing-key":         {"WIDGETD_SIGNING_KEY", []string{"/nowhere"}},
+	"--previous-keys":       {"WIDGETD_PREVIOUS_KEYS", []string{"/nowhere", os.DevNull, "/nowhere, /nothing"}},
 	"--tls-cert":            {"WIDGETD_TLS_CERT", []string{"/nowhere"}},
 	"--tls-key":             {"WIDGETD_TLS_KEY", []string{"/nowhere"}},
 	"--metrics-addr":        {"WIDGETD_METRICS_ADDR", []string{"nonsense", "127.0.0.1:99999", "127.0.0.1", "192.0.2.1:0"}},
-	"--log-format":          {"WIDGETD_LOG_FORMAT", []string{"xml", "JSON"}},
-	"--log-level":           {"WIDGETD_LOG_LEVEL", []string{"loud", "INFO"}},
+	"--lock-memory":         {"WIDGETD_LOCK_MEMORY", []string{"x", "2", "maybe"}},
+	"--hsts":                {"WIDGETD_HSTS", []string{"x", "2", "maybe"}},
+	"--audit":               {"WIDGETD_AUDIT", []string{"x", "2", "maybe"}},
+	"--registration":        {"WIDGETD_REGISTRATION", []string{"x", "on", "true"}},
+	"--log-format":          {"WIDGETD_LOG_FORMAT", []string{"xml", "json,text"}},
+	"--log-level":           {"WIDGETD_LOG_LEVEL", []string{"loud", "info,warn"}},
 	"--mongodb-uri": {"WIDGETD_MONGODB_URI", []string{"nonsense", "postgres://ada:secret@example.com/widgetd", "mongodb://",
 		"mongodb://ada:secret@localhost:port/", "mongodb://ada:secret@localhost:99999/", "mongodb://ada:secret",
 		"mongodb://ada:secret@localhost/?tls=perhaps", "mongodb://ada:top@secret@localhost/", "mongodb://ada:%secret@localhost/\n"}},
@@ -44,20 +53,48 @@ func TestHelpShowsEveryFlagWithItsVariable(t *testing.T) {
 		t.Errorf("exit code %d, %q", got.code, got.stderr)
 	}
 	text := strings.Join(strings.Fields(got.stdout), " ")
-	for flag, setting := range settings {
-		_, after, _ := strings.Cut(text, flag+"=")
+	for flag, setting := range flags {
+		_, after, found := strings.Cut(text, flag+"=")
+		if !found { // a flag that needs no value
+			_, after, _ = strings.Cut(text, flag+" ")
+		}
 		if shown, _, _ := strings.Cut(after, " --"); !strings.Contains(shown, "($"+setting.variable+")") {
-			t.Errorf("%s is not shown with %s: %q", flag, setting.variable, shown)
+			t.Errorf("--help does not show %s with %s: %q", flag, setting.variable, shown)
 		}
 	}
 	for _, word := range []string{"WIDGETD_SECRET_KEY", "WIDGETD_ADMIN_EMAIL", "WIDGETD_ADMIN_PASSWORD", "serve", "add-user", "openapi", "version", "healthcheck"} {
 		if !strings.Contains(text, word) {
-			t.Errorf("no word of %s", word)
+			t.Errorf("--help does not mention %s", word)
 		}
 	}
 }
 
-func TestBadValueStopsTheProgramWithOneLine(t *testing.T) {
+func TestHelpShowsTheDefaultsOfTheApp(t *testing.T) {
+	t.Parallel()
+	help := run(t, "", "--help").stdout
+	config := app.DefaultConfig()
+	for flag, want := range map[string]string{
+		"--addr":                strconv.Quote(config.Addr),
+		"--data":                strconv.Quote(config.DataDir),
+		"--mongodb-uri":         "URI",
+		"--token-ttl":           strings.TrimSuffix(config.TokenTTL.String(), "0m0s"),
+		"--cors-origins":        strings.Join(config.CORSOrigins, ",") + ",...",
+		"--password-min-length": strconv.Itoa(config.PasswordMinLength),
+		"--max-login-failures":  strconv.Itoa(config.MaxLoginFailures),
+		"--max-registrations":   strconv.Itoa(config.MaxRegistrations),
+		"--trusted-proxies":     "ADDR,...",
+		"--tls-cert":            "FILE",
+		"--tls-key":             "FILE",
+		"--metrics-addr":        "ADDR",
+	} {
+		_, after, _ := strings.Cut(help, flag+"=")
+		if got := strings.Fields(after + " ")[0]; got != want {
+			t.Errorf("--help shows %s=%s, want %s", flag, got, want)
+		}
+	}
+}
+
+func TestInvalidValueStopsTheProgramWithOneLine(t *testing.T) {
 	t.Parallel()
 	refused := func(t *testing.T, name string, setting ...string) {
 		t.Helper()
@@ -65,26 +102,29 @@ func TestBadValueStopsTheProgramWithOneLine(t *testing.T) {
 		got := run(t, "", append([]string{"WIDGETD_ADDR=127.0.0.1:0", "WIDGETD_DATA=" + folder(t), "WIDGETD_SECRET_KEY=" + secretKey}, setting...)...)
 		got.wantRefusal(t, name)
 		if strings.Contains(got.stderr, "secret") || strings.Contains(got.stderr, "31 bytes") {
-			t.Errorf("a secret is shown: %s", got.stderr)
+			t.Errorf("the message shows a secret: %s", got.stderr)
 		}
 		if took := time.Since(began); took > 5*time.Second {
-			t.Errorf("it took %v", took)
+			t.Errorf("the program exited after %v", took)
 		}
 	}
-	for flag, setting := range settings {
+	for flag, setting := range flags {
 		for _, value := range setting.bad {
 			t.Run(flag+"="+value, func(t *testing.T) {
 				t.Parallel()
 				refused(t, flag, flag+"="+value)
-				refused(t, flag, setting.variable+"="+value)
+				refused(t, setting.variable, setting.variable+"="+value)
 			})
 		}
 	}
 	for name, setting := range map[string][]string{
-		"WIDGETD_SECRET_KEY":     {"WIDGETD_SECRET_KEY=31 bytes are not quite enough.."},
-		"WIDGETD_ADMIN_EMAIL":    {"WIDGETD_ADMIN_PASSWORD=secret"},
-		"WIDGETD_ADMIN_PASSWORD": {"WIDGETD_ADMIN_EMAIL=" + adminEmail},
-		"WIDGETD_ADMIN_EMAIL: ":  {"WIDGETD_ADMIN_EMAIL=root", "WIDGETD_ADMIN_PASSWORD=secret"},
+		"WIDGETD_SECRET_KEY":  {"WIDGETD_SECRET_KEY=31 bytes are not quite enough.."},
+		"WIDGETD_ADMIN_EMAIL": {"WIDGETD_ADMIN_PASSWORD=secret"},
+
+		"WIDGETD_PREVIOUS_SECRET_KEYS must": {"WIDGETD_PREVIOUS_SECRET_KEYS=" + secretKey + "x, 31 bytes are not quite enough.."},
+		"WIDGETD_INTROSPECTION_SECRET":      {"WIDGETD_INTROSPECTION_SECRET=31 bytes are not quite enough.."},
+		"WIDGETD_ADMIN_PASSWORD":            {"WIDGETD_ADMIN_EMAIL=" + adminEmail},
+		"WIDGETD_ADMIN_EMAIL: ":             {"WIDGETD_ADMIN_EMAIL=root", "WIDGETD_ADMIN_PASSWORD=secret"},
 		"WIDGETD_ADMIN_PASSWORD: ": {"WIDGETD_ADMIN_EMAIL=" + adminEmail, "WIDGETD_ADMIN_PASSWORD=secret",
 			"--password-min-length=7"},
 		"--addr":     {"--addr="},
@@ -99,7 +139,78 @@ func TestBadValueStopsTheProgramWithOneLine(t *testing.T) {
 	}
 }
 
-func TestPortThatIsTakenIsRefusedByName(t *testing.T) {
+func TestVariableThatEndsInALineEndIsRefusedByName(t *testing.T) {
+	t.Parallel()
+	values := map[string]string{
+		"WIDGETD_SECRET_KEY": secretKey, "WIDGETD_ADMIN_EMAIL": adminEmail, "WIDGETD_ADMIN_PASSWORD": "top secret",
+		"WIDGETD_ADDR": "127.0.0.1:0", "WIDGETD_DATA": folder(t), "WIDGETD_MONGODB_URI": "mongodb://ada:secret@127.0.0.1:1/",
+		"WIDGETD_TOKEN_TTL": "1h", "WIDGETD_CORS_ORIGINS": "https://a.example", "WIDGETD_TRUSTED_PROXIES": "10.0.0.1",
+		"WIDGETD_TLS_CERT": "cert.pem", "WIDGETD_TLS_KEY": "key.pem", "WIDGETD_METRICS_ADDR": "127.0.0.1:0", "WIDGETD_LOG_LEVEL": "info",
+	}
+	for name := range values {
+		for _, end := range []string{"\n", "\r\n", "\r", "\n\n"} {
+			t.Run(name+strconv.Quote(end), func(t *testing.T) {
+				t.Parallel()
+				settings := []string{"WIDGETD_ADDR=127.0.0.1:0", "WIDGETD_DATA=" + folder(t), "WIDGETD_SECRET_KEY=" + secretKey}
+				if name == "WIDGETD_ADMIN_PASSWORD" {
+					settings = append(settings, "WIDGETD_ADMIN_EMAIL="+adminEmail)
+				}
+				settings = append(settings, name+"="+values[name]+end)
+				for _, command := range [][]string{{"serve"}, {"add-user", userEmail}} {
+					got := run(t, "secret\n", append(settings, command...)...)
+					got.wantRefusal(t, name, "line end")
+					if strings.Contains(got.stderr, "secret") || strings.Contains(got.stderr, secretKey) {
+						t.Errorf("the message shows a secret: %s", got.stderr)
+					}
+				}
+			})
+		}
+	}
+}
+
+func TestLineEndsInsideASecretAreKept(t *testing.T) {
+	t.Parallel()
+	s := start(t, folder(t), "WIDGETD_ADMIN_EMAIL="+adminEmail, "WIDGETD_ADMIN_PASSWORD=two\nlines ")
+	s.logIn(t, adminEmail, "two\nlines ")
+}
+
+func TestKeyFileThatOthersMayReadOrWriteIsRefused(t *testing.T) {
+	t.Parallel()
+	data := folder(t)
+	start(t, data).stop()
+	key := filepath.Join(data, "secret.key")
+	for _, mode := range []fs.FileMode{0o640, 0o660, 0o604, 0o602, 0o644, 0o666} {
+		if err := os.Chmod(key, mode); err != nil {
+			t.Fatal(err)
+		}
+		run(t, "", "--addr=127.0.0.1:0", "--data", data).wantRefusal(t, key, fmt.Sprintf("%04o", mode), "chmod 600")
+	}
+	if err := os.Chmod(key, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	start(t, data)
+}
+
+func TestDataFolderThatOthersMayWriteIsLogged(t *testing.T) {
+	t.Parallel()
+	data := folder(t)
+	const message = "others can write to the data folder: they can replace the store and the key"
+	for mode, want := range map[fs.FileMode]bool{0o770 | fs.ModeSetgid: true, 0o777: true, 0o755: false} {
+		if err := os.MkdirAll(data, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(data, mode); err != nil {
+			t.Fatal(err)
+		}
+		s := start(t, data)
+		if line, found := s.log.find("msg", message); found != want || found && (line["level"] != "WARN" || line["path"] != data) {
+			t.Errorf("%v: the log has %v", mode, line)
+		}
+		s.stop()
+	}
+}
+
+func TestPortInUseIsRefusedByName(t *testing.T) {
 	t.Parallel()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -110,20 +221,20 @@ func TestPortThatIsTakenIsRefusedByName(t *testing.T) {
 	run(t, "", "--data", folder(t), "--addr=127.0.0.1:0", "--metrics-addr", ln.Addr().String()).wantRefusal(t, "--metrics-addr", ln.Addr().String())
 }
 
-func TestVariableSetToNothingIsNotSet(t *testing.T) {
+func TestEmptyVariableIsNotSet(t *testing.T) {
 	t.Parallel()
 	empty := []string{"WIDGETD_SECRET_KEY=", "WIDGETD_ADMIN_EMAIL=", "WIDGETD_ADMIN_PASSWORD="}
-	for _, setting := range settings {
+	for _, setting := range flags {
 		empty = append(empty, setting.variable+"=")
 	}
 	s := start(t, folder(t), empty...)
 	res := s.do(t, post("/auth/register", "", fields{"email": userEmail, "password": "x"}))
 	if got := res.json()["expires_in"]; res.status != 201 || got != 3600.0 {
-		t.Errorf("not the defaults: %s", res.body)
+		t.Errorf("the defaults are not used: %s", res.body)
 	}
 }
 
-func TestFlagGoesBeforeItsVariable(t *testing.T) {
+func TestFlagOverridesItsVariable(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t), "WIDGETD_TOKEN_TTL=1m", "--token-ttl=2m")
 	res := s.do(t, post("/auth/register", "", fields{"email": userEmail, "password": userPassword}))
@@ -141,14 +252,14 @@ func TestVersionIsPrinted(t *testing.T) {
 	wantMatch(t, got.stdout, `^widgetd \S+ go1\.\S+ \w+/\w+\n$`)
 }
 
-func TestDocumentIsPrinted(t *testing.T) {
+func TestOpenAPIDocumentIsPrinted(t *testing.T) {
 	t.Parallel()
 	if got := run(t, "", "openapi"); got != (outcome{stdout: string(app.OpenAPI())}) {
 		t.Errorf("exit code %d, %d bytes, %q", got.code, len(got.stdout), got.stderr)
 	}
 }
 
-func TestHealthcheckTellsWhetherAServerIsReady(t *testing.T) {
+func TestHealthcheckReportsWhetherTheServerIsReady(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t))
 	_, port, _ := net.SplitHostPort(s.addr)
@@ -162,7 +273,7 @@ func TestHealthcheckTellsWhetherAServerIsReady(t *testing.T) {
 	run(t, "", "healthcheck", "--addr", "nonsense").wantRefusal(t, "--addr")
 }
 
-func TestHealthcheckFindsAServerOnEveryAddress(t *testing.T) {
+func TestHealthcheckFindsAServerOnAllInterfaces(t *testing.T) {
 	t.Parallel()
 	for _, host := range []string{"", "0.0.0.0"} {
 		s := start(t, folder(t), "--addr", host+":0")
@@ -193,9 +304,7 @@ func TestAddUserAddsAccounts(t *testing.T) {
 	for _, test := range tests {
 		email := test.settings[len(test.settings)-1]
 		got := run(t, test.stdin, append([]string{"add-user", "--data", data}, test.settings...)...)
-		if want := (outcome{stdout: "added " + test.role + " " + email + "\n"}); got != want {
-			t.Errorf("%s: %+v, want %+v", email, got, want)
-		}
+		got.wantDone(t, "added "+test.role+" "+email+"\n")
 	}
 	s := start(t, data)
 	for _, test := range tests {
@@ -216,28 +325,42 @@ func TestAddUserRefusesWithOneLine(t *testing.T) {
 	for name, test := range map[string]struct {
 		stdin    string
 		settings []string
-		says     string
+		reason   string
 	}{
-		"no password":       {"", []string{userEmail}, "password is empty"},
-		"an empty line":     {"\n", []string{userEmail}, "password is empty"},
-		"an empty CRLF":     {"\r\n", []string{userEmail}, "password is empty"},
+		"no password":       {"", []string{adminEmail}, "password is empty"},
+		"an empty line":     {"\n", []string{adminEmail}, "password is empty"},
+		"an empty CRLF":     {"\r\n", []string{adminEmail}, "password is empty"},
 		"no email":          {"secret\n", nil, "<email>"},
-		"two emails":        {"secret\n", []string{userEmail, adminEmail}, adminEmail},
-		"no address":        {"secret\n", []string{"root"}, "root is not a valid email"},
-		"a line break":      {"secret\n", []string{"root\n@example.com"}, "is not a valid email"},
-		"somebody's email":  {"secret\n", []string{strings.ToUpper(userEmail)}, strings.ToUpper(userEmail) + " is already registered"},
-		"a short password":  {"secret\n", []string{"--password-min-length=7", adminEmail}, "shorter than 7"},
+		"two emails":        {"secret\n", []string{userEmail, adminEmail}, "widgetd: add-user takes one argument, EMAIL; "},
+		"a password":        {"secret\n", []string{userEmail, "secret"}, "the password is typed at a prompt"},
+		"a password after":  {"secret\n", []string{"--admin", userEmail, "secret", "word"}, "the password is typed at a prompt"},
+		"one after dashes":  {"secret\n", []string{userEmail, "--", "secret"}, "the password is typed at a prompt"},
+		"a password first":  {"secret\n", []string{"secret", userEmail}, "the password is typed at a prompt"},
+		"an empty email":    {"secret\n", []string{""}, "widgetd: EMAIL must not be empty\n"},
+		"no address":        {"secret\n", []string{"root"}, "widgetd: EMAIL is not a valid email; it is not shown, because it may be a password\n"},
+		"a line break":      {"secret\n", []string{"root\n@example.com"}, "EMAIL is not a valid email"},
+		"only a password":   {"secret\n", []string{"secret"}, "EMAIL is not a valid email"},
+		"one with a flag":   {"secret\n", []string{"--admin=secret", userEmail}, "--admin does not take that value"},
+		"an empty one":      {"secret\n", []string{"--admin=", userEmail}, "--admin"},
+		"as another flag":   {"secret\n", []string{"--password-min-length", "secret", userEmail}, "--password-min-length does not take that value"},
+		"as a log level":    {"secret\n", []string{"--log-level=secret", userEmail}, "--log-level does not take that value"},
+		"one like a flag":   {"secret\n", []string{userEmail, "--secret"}, "add-user has no such flag"},
+		"and with a value":  {"secret\n", []string{userEmail, "--a-secret=secret"}, "add-user has no such flag"},
+		"in place of one":   {"secret\n", []string{userEmail, "--data", "--secret"}, "--data does not take that value"},
+		"a flag for it":     {"secret\n", []string{userEmail, "--password=secret"}, "add-user has no such flag"},
+		"a taken email":     {"secret\n", []string{strings.ToUpper(userEmail)}, strings.ToUpper(userEmail) + " is already registered"},
+		"a short password":  {"secret\n", []string{"--password-min-length=7", adminEmail}, "widgetd: Password is shorter than 7 characters\n"},
 		"a long password":   {strings.Repeat("x", 1025) + "\n", []string{adminEmail}, "longer than 1024"},
-		"an endless one":    {strings.Repeat("x", 1<<20), []string{adminEmail}, "longer than 1024"},
+		"a huge password":   {strings.Repeat("x", 1<<20), []string{adminEmail}, "longer than 1024"},
 		"no UTF-8 password": {"\xff\n", []string{adminEmail}, "UTF-8"},
 		"NUL in a password": {"a\x00b\n", []string{adminEmail}, "NUL"},
-		"a bad setting":     {"secret\n", []string{"--token-ttl=0s", adminEmail}, "--token-ttl"},
+		"an invalid flag":   {"secret\n", []string{"--token-ttl=0s", adminEmail}, "--token-ttl"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := run(t, test.stdin, append([]string{"add-user", "--data", data}, test.settings...)...)
-			got.wantRefusal(t, test.says)
+			got.wantRefusal(t, test.reason)
 			if strings.Contains(got.stderr, "secret") {
-				t.Errorf("the password is shown: %s", got.stderr)
+				t.Errorf("the message shows the password: %s", got.stderr)
 			}
 		})
 	}
@@ -247,20 +370,15 @@ func TestFolderInUseIsRefusedByNameWithoutWaiting(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t))
 	data := s.cmd.Args[4]
-	for name, settings := range map[string][]string{
-		"another server": {"--addr=127.0.0.1:0"},
-		"add-user":       {"add-user", userEmail},
-	} {
-		began := time.Now()
-		run(t, "secret\n", append(settings, "--data", data)...).wantRefusal(t, data, "in use")
-		if took := time.Since(began); took > 3*time.Second { // a second, and a start on a busy machine
-			t.Errorf("%s was refused after %v", name, took)
-		}
+	began := time.Now()
+	run(t, "", "--addr=127.0.0.1:0", "--data", data).wantRefusal(t, data, "in use")
+	if took := time.Since(began); took > 3*time.Second { // one second to try, and a start on a busy machine
+		t.Errorf("another server was refused after %v", took)
 	}
 	s.do(t, request{method: "GET", path: "/readyz"}).want(t, 200, "")
 }
 
-func TestAdministratorOfTheSettingsExists(t *testing.T) {
+func TestConfiguredAdministratorExists(t *testing.T) {
 	t.Parallel()
 	data := folder(t)
 	s := start(t, data)
@@ -282,7 +400,7 @@ func TestAdministratorOfTheSettingsExists(t *testing.T) {
 	s.logIn(t, adminEmail, adminPassword)
 }
 
-func TestHintHowToMakeAnAdministratorIsGivenWhileThereIsNone(t *testing.T) {
+func TestHintIsLoggedWhileThereIsNoAdministrator(t *testing.T) {
 	t.Parallel()
 	hinted := func(s *server) bool { return strings.Contains(s.log.String(), "add-user --admin") }
 	data := folder(t)
@@ -310,7 +428,7 @@ func TestHintHowToMakeAnAdministratorIsGivenWhileThereIsNone(t *testing.T) {
 	}
 }
 
-func TestDataAreTheOwnersOnly(t *testing.T) {
+func TestDataIsReadableByItsOwnerOnly(t *testing.T) {
 	t.Parallel()
 	data := filepath.Join(folder(t), "below", "another")
 	s := start(t, data, asAdmin...)
@@ -335,7 +453,7 @@ func TestDataAreTheOwnersOnly(t *testing.T) {
 	}
 }
 
-func TestGeneratedKeyOutlivesARestartAndItsLossEndsTokens(t *testing.T) {
+func TestGeneratedKeySurvivesARestartAndItsLossEndsTokens(t *testing.T) {
 	t.Parallel()
 	data := folder(t)
 	s := start(t, data)
@@ -351,20 +469,20 @@ func TestGeneratedKeyOutlivesARestartAndItsLossEndsTokens(t *testing.T) {
 	s.do(t, get("/auth/user", token)).wantTokenRefused(t, tokenInvalid)
 }
 
-func TestConfiguredKeyIsUsedAndNoneIsGenerated(t *testing.T) {
+func TestConfiguredKeyIsUsedAndNoKeyIsGenerated(t *testing.T) {
 	t.Parallel()
 	first, second := folder(t), folder(t)
 	s := start(t, first, "WIDGETD_SECRET_KEY="+secretKey)
 	s.register(t, userEmail, userPassword)
 	other := start(t, second, "WIDGETD_SECRET_KEY="+secretKey)
-	// Signed by the same key, but the account is not known there.
+	// The key is the same, but the account does not exist there.
 	other.do(t, get("/widgets", s.logIn(t, userEmail, userPassword))).want(t, 200, "")
 	if _, err := os.Stat(filepath.Join(first, "secret.key")); err == nil {
-		t.Error("a key was generated, although one was given")
+		t.Error("a key was generated although one is configured")
 	}
 }
 
-func TestDataThatAreNotOursAreRefusedAndLeftAlone(t *testing.T) {
+func TestForeignOrDamagedFileIsRefusedAndLeftAlone(t *testing.T) {
 	t.Parallel()
 	used := folder(t)
 	s := start(t, used)
@@ -399,7 +517,7 @@ func TestDataThatAreNotOursAreRefusedAndLeftAlone(t *testing.T) {
 	}
 }
 
-func TestKeyTooShortIsRefusedByItsFile(t *testing.T) {
+func TestShortKeyFileIsRefusedByName(t *testing.T) {
 	t.Parallel()
 	data := t.TempDir()
 	path := filepath.Join(data, "secret.key")
@@ -409,11 +527,11 @@ func TestKeyTooShortIsRefusedByItsFile(t *testing.T) {
 	got := run(t, "", "--addr=127.0.0.1:0", "--data", data)
 	got.wantRefusal(t, path, "32 bytes")
 	if strings.Contains(got.stderr, "secret\n") {
-		t.Errorf("the key is shown: %s", got.stderr)
+		t.Errorf("the message shows the key: %s", got.stderr)
 	}
 }
 
-func TestLogIsTextWhenAsked(t *testing.T) {
+func TestLogFormatText(t *testing.T) {
 	t.Parallel()
 	text := newJournal()
 	cmd := command(t.Context(), "--addr=127.0.0.1:0", "--data", folder(t), "--log-format=text")

@@ -9,12 +9,11 @@ import (
 	"time"
 )
 
-// many is how many do the same at once.
+// many is the number of simultaneous requests.
 const many = 24
 
-// Not parallel: hashing so many passwords takes the whole machine. Where that is
-// busy with something else, some have to wait for so long that they are told to
-// come again, which they do.
+// Not parallel: it hashes so many passwords that it needs the whole machine. On a
+// busy machine some requests are answered with 503 and sent again.
 func TestOneOfManyRegistrationsOfAnEmailWins(t *testing.T) {
 	for fleet, start := range fleets {
 		t.Run(fleet, func(t *testing.T) {
@@ -29,8 +28,8 @@ func TestOneOfManyRegistrationsOfAnEmailWins(t *testing.T) {
 	}
 }
 
-// registerAtOnce registers one email many times at once, each time as spell has
-// it.
+// registerAtOnce sends many registrations at the same time, with the emails that
+// spell returns. They must all be the same address.
 func registerAtOnce(t *testing.T, servers []*server, spell func(i int) string) {
 	t.Helper()
 	counts := atOnce(many, func(i int) int {
@@ -45,11 +44,11 @@ func registerAtOnce(t *testing.T, servers []*server, spell func(i int) string) {
 		return res.status
 	})
 	if !maps.Equal(counts, map[int]int{201: 1, 409: many - 1}) {
-		t.Errorf("statuses and their numbers: %v", counts)
+		t.Errorf("number of responses by status: %v", counts)
 	}
 }
 
-// spelling returns the text with those letters in upper case that i has bits for.
+// spelling returns the text with its n-th letter in upper case if bit n of i is set.
 func spelling(text string, i int) string {
 	letters := []byte(text)
 	for bit := range 5 {
@@ -70,7 +69,7 @@ func TestOneOfManyCreationsOfAWidgetWins(t *testing.T) {
 	}
 }
 
-// createAtOnce creates widgets many times at once each.
+// createAtOnce creates widgets, each with many simultaneous requests.
 func createAtOnce(t *testing.T, servers []*server) {
 	admin := servers[0].logIn(t, adminEmail, adminPassword)
 	for name, test := range map[string]struct {
@@ -92,7 +91,7 @@ func createAtOnce(t *testing.T, servers []*server) {
 					return servers[i%len(servers)].do(t, request{method: test.method, path: path, token: admin, fields: f}).status
 				})
 				if !maps.Equal(counts, map[int]int{201: 1, test.losers: many - 1}) {
-					t.Errorf("round %d, statuses and their numbers: %v", round, counts)
+					t.Errorf("round %d, number of responses by status: %v", round, counts)
 				}
 			}
 		})
@@ -115,14 +114,14 @@ func TestOneOfManyDeletionsWins(t *testing.T) {
 				servers[0].do(t, put("/widgets/race", admin, widgetFields())).want(t, 201, "")
 				counts := atOnce(many, func(i int) int { return servers[i%len(servers)].do(t, del("/widgets/race", admin)).status })
 				if !maps.Equal(counts, map[int]int{204: 1, 404: many - 1}) {
-					t.Errorf("statuses and their numbers: %v", counts)
+					t.Errorf("number of responses by status: %v", counts)
 				}
 			}
 		})
 	}
 }
 
-func TestNoRequestAfterALogOutIsAccepted(t *testing.T) {
+func TestNoTokenIsAcceptedAfterItsLogOut(t *testing.T) {
 	t.Parallel()
 	for fleet, start := range fleets {
 		t.Run(fleet, func(t *testing.T) {
@@ -136,25 +135,25 @@ func TestNoRequestAfterALogOutIsAccepted(t *testing.T) {
 	}
 }
 
-// logOutAtOnce logs a token out several times at once, and tries to use it next
-// at another server, if there is one.
+// logOutAtOnce sends several log-outs of a token at the same time. After each it
+// uses the token, at another server if there is one.
 func logOutAtOnce(t *testing.T, servers []*server, token string) {
 	t.Helper()
 	counts := atOnce(8, func(i int) string {
 		here, there := servers[i%len(servers)], servers[(i+1)%len(servers)]
-		there.do(t, get("/auth/user", token)) // which it may remember, but must not
+		there.do(t, get("/auth/user", token)) // the server must not remember that the token was good
 		out := here.do(t, post("/auth/logout", token, nil)).status
 		after := there.do(t, get("/widgets", token)).text("message")
 		return fmt.Sprint(out, " ", after)
 	})
 	first := counts[fmt.Sprint(200, " ", tokenLoggedOut)]
 	if first == 0 || first+counts[fmt.Sprint(401, " ", tokenLoggedOut)] != 8 {
-		t.Errorf("log-outs, and what is said of the token next: %v", counts)
+		t.Errorf("statuses of the log-outs and messages afterwards: %v", counts)
 	}
 }
 
-// Fiber reuses the memory of a request for the next one: a text that was kept
-// without being copied would turn into a piece of another request.
+// Fiber reuses the memory of a request for the next one. A text that is kept without
+// a copy would change into part of another request.
 func TestTextsStayIntactUnderConcurrentLoad(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t), append(asAdmin, "--max-login-failures=0")...)
@@ -164,22 +163,22 @@ func TestTextsStayIntactUnderConcurrentLoad(t *testing.T) {
 	for client := range clients {
 		busy.Go(func() {
 			for round := range rounds {
-				mark := fmt.Sprintf("%c%d-%d", 'a'+client, client, round)
-				name := strings.Repeat(mark+"_", 1+client%4) + "end"
-				link := "https://" + strings.Repeat(mark+".", 1+round%5) + "example.com/?q=" + mark
+				id := fmt.Sprintf("%c%d-%d", 'a'+client, client, round)
+				name := strings.Repeat(id+"_", 1+client%4) + "end"
+				link := "https://" + strings.Repeat(id+".", 1+round%5) + "example.com/?q=" + id
 				f := fields{"name": name, "info_url": link, "deadline": "2999-12-31"}
 				encode := []encoding{asForm, asMultipart, asJSON}[(client+round)%3]
-				id := map[string]string{"X-Request-Id": mark}
+				header := map[string]string{"X-Request-Id": id}
 
-				res := s.do(t, request{method: "POST", path: api + "/widgets", token: admin, fields: f, encode: encode, header: id})
+				res := s.do(t, request{method: "POST", path: api + "/widgets", token: admin, fields: f, encode: encode, header: header})
 				res.want(t, 201, success("New widget added: "+name+"."))
 				res.wantHeader(t, "Location", api+"/widgets/"+name)
-				res.wantHeader(t, "X-Request-Id", mark)
-				s.do(t, get("/widgets/none-"+mark, admin)).want(t, 404, message("none-"+mark+" not found in database"))
-				s.do(t, post("/auth/register", "", fields{"email": mark, "password": "x"})).
-					want(t, 400, invalid(fields{"email": mark + " is not a valid email"}))
+				res.wantHeader(t, "X-Request-Id", id)
+				s.do(t, get("/widgets/none-"+id, admin)).want(t, 404, message("none-"+id+" not found in database"))
+				s.do(t, post("/auth/register", "", fields{"email": id, "password": "x"})).
+					want(t, 400, invalid(fields{"email": id + " is not a valid email"}))
 				if got := s.do(t, get("/widgets/"+strings.ToUpper(name), admin)); got.text("name") != name || got.text("info_url") != link {
-					t.Errorf("asked for %s at %s, got %s", name, link, got.body)
+					t.Errorf("GET of %s with the link %s returned %s", name, link, got.body)
 				}
 				if round%3 == 0 {
 					link += "-changed"
@@ -187,7 +186,7 @@ func TestTextsStayIntactUnderConcurrentLoad(t *testing.T) {
 					res.want(t, 200, success("'"+name+"' was successfully updated"))
 				}
 				if got := s.do(t, get("/widgets/"+name, admin)); got.text("name") != name || got.text("info_url") != link {
-					t.Errorf("asked for %s at %s, got %s", name, link, got.body)
+					t.Errorf("GET of %s with the link %s returned %s", name, link, got.body)
 				}
 			}
 			email := fmt.Sprintf("%s-%d@%[1]s.example", strings.Repeat(string(rune('a'+client)), 5+client), client)
@@ -201,8 +200,8 @@ func TestTextsStayIntactUnderConcurrentLoad(t *testing.T) {
 
 	seen := map[string]bool{}
 	for _, item := range s.widgets(t, admin) {
-		mark, _, _ := strings.Cut(item.Name, "_")
-		if seen[item.Name] || !strings.HasSuffix(strings.TrimSuffix(item.InfoURL, "-changed"), "example.com/?q="+mark) {
+		id, _, _ := strings.Cut(item.Name, "_")
+		if seen[item.Name] || !strings.HasSuffix(strings.TrimSuffix(item.InfoURL, "-changed"), "example.com/?q="+id) {
 			t.Errorf("in the list: %+v", item)
 		}
 		seen[item.Name] = true

@@ -16,7 +16,7 @@ import (
 	"time"
 )
 
-// The people of these tests.
+// The users of these tests.
 const (
 	adminEmail    = "Grace.Hopper@example.com"
 	adminPassword = "nanoseconds of wire"
@@ -24,10 +24,10 @@ const (
 	userPassword  = " pässword with spaces "
 )
 
-// asAdmin are the settings that make the administrator.
+// asAdmin are the settings that create the administrator.
 var asAdmin = []string{"WIDGETD_ADMIN_EMAIL=" + adminEmail, "WIDGETD_ADMIN_PASSWORD=" + adminPassword}
 
-// folder returns the path of a data folder that is not there yet.
+// folder returns the path of a data folder that does not exist.
 func folder(t *testing.T) string { return filepath.Join(t.TempDir(), "data") }
 
 // logIn returns a new token.
@@ -38,7 +38,7 @@ func (s *server) logIn(t *testing.T, email, password string) string {
 	return res.text("access_token")
 }
 
-// register makes an account and returns its first token.
+// register creates an account and returns its first token.
 func (s *server) register(t *testing.T, email, password string) string {
 	t.Helper()
 	res := s.do(t, post("/auth/register", "", fields{"email": email, "password": password}))
@@ -46,12 +46,12 @@ func (s *server) register(t *testing.T, email, password string) string {
 	return res.text("access_token")
 }
 
-// widgetFields are good fields of a widget.
+// widgetFields returns valid fields of a widget.
 func widgetFields() fields {
 	return fields{"info_url": "https://example.com/", "deadline": "2999-12-31"}
 }
 
-// with returns the fields with one changed, or left out when the value is "".
+// with returns a copy with another value of one field. The value "" removes it.
 func (f fields) with(name, value string) fields {
 	f = maps.Clone(f)
 	f[name] = value
@@ -61,11 +61,11 @@ func (f fields) with(name, value string) fields {
 	return f
 }
 
-// quote returns a JSON text.
+// quote returns the text as JSON.
 func quote(text string) string {
 	quoted, err := json.Marshal(text)
 	if err != nil {
-		panic(err) // for no text
+		panic(err) // every text can be encoded
 	}
 	return string(quoted)
 }
@@ -92,7 +92,7 @@ const (
 	tokenLoggedOut = "Token blacklisted. Please log in again."
 )
 
-// wantTokenRefused checks that a token was refused, for that reason.
+// wantTokenRefused checks that a token was refused for the given reason.
 func (r response) wantTokenRefused(t *testing.T, reason string) {
 	t.Helper()
 	r.want(t, 401, message(reason))
@@ -109,7 +109,7 @@ func TestContractHoldsOnAnEmptyStoreAndOnAUsedOne(t *testing.T) {
 	}
 }
 
-// wantContract walks through the contract on an empty store, and on what it left.
+// wantContract checks the contract on an empty store, and again after a restart.
 func wantContract(t *testing.T, data string, store []string) {
 	s := start(t, data, slices.Concat(store, asAdmin)...)
 	loggedOut, user := s.useAccounts(t)
@@ -136,7 +136,7 @@ func wantContract(t *testing.T, data string, store []string) {
 	}
 	t.Run("used store", func(t *testing.T) { s.refuse(t, admin, user) })
 	if got := s.names(t, user); !slices.Equal(got, before) {
-		t.Errorf("requests that were refused changed the widgets: %q", got)
+		t.Errorf("refused requests changed the widgets: %q", got)
 	}
 }
 
@@ -151,8 +151,8 @@ const emptyPage = `{
 	"items": []
 }`
 
-// useAccounts registers somebody, logs in and out. It returns a token that was
-// logged out and one that was not.
+// useAccounts registers accounts, logs in and logs out. It returns a token that was
+// logged out and a valid one.
 func (s *server) useAccounts(t *testing.T) (loggedOut, token string) {
 	t.Helper()
 	began := time.Now().Truncate(time.Second)
@@ -180,7 +180,7 @@ func (s *server) useAccounts(t *testing.T) (loggedOut, token string) {
 	return loggedOut, token
 }
 
-// wantToken checks a response that carries a token, whole.
+// wantToken checks all of a response with a token.
 func wantToken(t *testing.T, res response, status int, text string) {
 	t.Helper()
 	res.want(t, status, fmt.Sprintf(`{"status":"success","message":%q,"access_token":%q,"token_type":"bearer","expires_in":3600}`,
@@ -190,8 +190,8 @@ func wantToken(t *testing.T, res response, status int, text string) {
 	}
 }
 
-// wantUser checks what the server says about the user, who was registered since
-// that time.
+// wantUser checks all of a response with the user, who was registered after the
+// given time.
 func wantUser(t *testing.T, res response, since time.Time) {
 	t.Helper()
 	got := res.json()
@@ -212,8 +212,8 @@ func wantMatch(t *testing.T, text, pattern string) {
 	}
 }
 
-// useWidgets creates, changes and deletes widgets, and returns the names of
-// those that are left, in order.
+// useWidgets creates, changes and deletes widgets. It returns the names of the
+// remaining ones in order.
 func (s *server) useWidgets(t *testing.T, admin, user string) []string {
 	t.Helper()
 	for name, encode := range encodings {
@@ -222,7 +222,9 @@ func (s *server) useWidgets(t *testing.T, admin, user string) []string {
 		res.want(t, 201, success("New widget added: "+name+"."))
 		res.wantHeader(t, "Location", api+"/widgets/"+name)
 		put := request{method: "PUT", path: api + "/widgets/" + name, token: admin, fields: widgetFields(), encode: encode}
-		s.do(t, put).want(t, 200, success("'"+name+"' was successfully updated"))
+		updated := s.do(t, put)
+		updated.want(t, 200, success("'"+name+"' was successfully updated"))
+		wantVersions(t, s, admin, "/widgets/"+name, encode, res.tag(t), updated.tag(t))
 		deleted := s.do(t, del("/widgets/"+strings.ToUpper(name), admin))
 		deleted.want(t, 204, "")
 		if deleted.header.Get("Content-Type") != "" {
@@ -233,7 +235,7 @@ func (s *server) useWidgets(t *testing.T, admin, user string) []string {
 
 	var names []string
 	for i := range 12 {
-		name := fmt.Sprintf("w%d", 99-i) // so that order by name is another
+		name := fmt.Sprintf("w%d", 99-i) // the order by name differs from that of creation
 		s.do(t, post("/widgets", admin, widgetFields().with("name", name))).want(t, 201, "")
 		names = append(names, name)
 	}
@@ -252,7 +254,33 @@ func (s *server) useWidgets(t *testing.T, admin, user string) []string {
 	return names
 }
 
-// wantWidget checks what the server says about one widget, whole.
+// wantVersions uses the entity tags of a widget: the first is old, the second the current one.
+func wantVersions(t *testing.T, s *server, admin, path string, encode encoding, old, current string) {
+	t.Helper()
+	name := strings.TrimPrefix(path, "/widgets/")
+	changed := fail("'" + name + "' was changed meanwhile")
+	update := request{method: "PATCH", path: api + path, token: admin, fields: fields{"info_url": "https://example.com/patched"}, encode: encode}
+	if old == current {
+		t.Errorf("an update left the entity tag at %s", old)
+	}
+	for _, stale := range []string{old, "W/" + current, `"x"`} {
+		s.do(t, update.onlyIf("If-Match", stale)).want(t, 412, changed)
+		s.do(t, put(path, admin, widgetFields()).onlyIf("If-Match", stale)).want(t, 412, changed)
+		s.do(t, del(path, admin).onlyIf("If-Match", stale)).want(t, 412, changed)
+	}
+	s.do(t, put(path, admin, widgetFields()).onlyIf("If-None-Match", "*")).want(t, 412, fail("'"+name+"' exists already"))
+	s.do(t, get(path, admin).onlyIf("If-None-Match", old+", W/"+current)).want(t, 304, "")
+	s.do(t, get(path, admin).onlyIf("If-None-Match", old)).wantHeader(t, "ETag", current)
+	patched := s.do(t, update.onlyIf("If-Match", old+" , ,"+current))
+	patched.want(t, 200, success("'"+name+"' was successfully updated"))
+	now := s.do(t, get(path, admin))
+	now.wantHeader(t, "ETag", patched.tag(t))
+	if now.text("info_url") != "https://example.com/patched" || now.text("deadline_iso8601") != "2999-12-31T23:59:59Z" {
+		t.Errorf("after the PATCH: %s", now.body)
+	}
+}
+
+// wantWidget checks all of a response with a widget.
 func (s *server) wantWidget(t *testing.T, admin, user string) {
 	t.Helper()
 	res := s.do(t, get("/widgets/W99", user))
@@ -268,7 +296,7 @@ func (s *server) wantWidget(t *testing.T, admin, user string) {
 		res.text("time_remaining"), adminEmail, s.do(t, get("/auth/user", admin)).text("public_id")))
 }
 
-// wantPages checks the pages of five of a list of the names.
+// wantPages checks the pages, five widgets each, of a list with the given names.
 func (s *server) wantPages(t *testing.T, user string, names []string) {
 	t.Helper()
 	for number, test := range []struct {
@@ -306,7 +334,7 @@ func (s *server) wantPages(t *testing.T, user string, names []string) {
 	}
 }
 
-// page is a page of widgets, as far as tests read it.
+// page has the fields of a page of widgets that tests read.
 type page struct {
 	Links        fields
 	Page         int
@@ -340,8 +368,7 @@ func (r response) page(t *testing.T) (p page) {
 	return p
 }
 
-// widgets returns all widgets, read page by page, and checks that what the pages
-// count is what they have.
+// widgets returns the widgets of all pages and checks their total numbers.
 func (s *server) widgets(t *testing.T, token string) []item {
 	t.Helper()
 	var items []item
@@ -362,7 +389,8 @@ func (s *server) names(t *testing.T, token string) []string {
 	return page{Items: s.widgets(t, token)}.names()
 }
 
-// refusal is a request and how it is refused: by a body, or for these fields.
+// refusal is a request that is refused, and the response: its whole body, or the
+// names of the invalid fields.
 type refusal struct {
 	request
 	status  int
@@ -371,7 +399,7 @@ type refusal struct {
 	header  map[string]string
 }
 
-// refuse has every endpoint refuse what it refuses whatever is in the store.
+// refuse sends requests that are refused with any content of the store.
 func (s *server) refuse(t *testing.T, admin, user string) {
 	tests := map[string]refusal{}
 	for name, test := range authRefusals(user) {
@@ -436,8 +464,8 @@ func authRefusals(user string) map[string]refusal {
 			"no email":              {request: post(path, "", fields{"password": "x"}), body: invalid(fields{"email": missing})},
 			"no password":           {request: post(path, "", fields{"email": userEmail}), body: invalid(fields{"password": missing})},
 			"empty fields":          {request: body(form, "email=&password="), body: invalid(fields{"email": missing, "password": missing})},
-			"no email address":      {request: post(path, "", fields{"email": "ada", "password": "x"}), body: invalid(fields{"email": "ada is not a valid email"})},
-			"space around an email": {request: post(path, "", fields{"email": " a@b.cd", "password": "x"}), body: invalid(fields{"email": " a@b.cd is not a valid email"})},
+			"an invalid email":      {request: post(path, "", fields{"email": "ada", "password": "x"}), body: invalid(fields{"email": "ada is not a valid email"})},
+			"space around an email": {request: post(path, "", fields{"email": " a@b.cd", "password": "x"}), body: invalid(fields{"email": `" a@b.cd" is not a valid email`})},
 			"email of 255 bytes": {request: post(path, "", fields{"email": strings.Repeat("a", 243) + "@example.com", "password": "x"}),
 				failing: "email"},
 			"NUL in both":                {request: post(path, "", fields{"email": "a\x00@example.com", "password": "a\x00b"}), failing: "email password"},
@@ -447,7 +475,7 @@ func authRefusals(user string) map[string]refusal {
 			"wrong types":                {request: body(json, `{"email":5,"password":["x"]}`), failing: "email password"},
 			"null":                       {request: body(json, `{"email":null,"password":null}`), body: invalid(fields{"email": missing, "password": missing})},
 			"malformed JSON":             {request: body(json, `{"email":`), failing: "body"},
-			"JSON that is no object":     {request: body(json, `["email"]`), failing: "body"},
+			"JSON that is not an object": {request: body(json, `["email"]`), failing: "body"},
 			"malformed form":             {request: body(form, "email=%zz"), failing: "body"},
 			"malformed multipart":        {request: body("multipart/form-data; boundary=x", "--y\r\n"), failing: "body"},
 			"multipart without boundary": {request: body("multipart/form-data", "--x--"), failing: "body"},
@@ -463,10 +491,11 @@ func authRefusals(user string) map[string]refusal {
 		}
 	}
 	for name, test := range map[string]refusal{
-		"no token":      {body: unauthorized, header: map[string]string{"WWW-Authenticate": realm}},
-		"another kind":  {request: request{header: map[string]string{"Authorization": "Basic " + user}}, body: unauthorized, header: map[string]string{"WWW-Authenticate": realm}},
-		"an empty one":  {request: request{header: map[string]string{"Authorization": "Bearer "}}, body: unauthorized, header: map[string]string{"WWW-Authenticate": realm}},
-		"only the text": {request: request{header: map[string]string{"Authorization": user}}, body: unauthorized, header: map[string]string{"WWW-Authenticate": realm}},
+		"no token":     {body: unauthorized, header: map[string]string{"WWW-Authenticate": realm}},
+		"another kind": {request: request{header: map[string]string{"Authorization": "Basic " + user}}, body: unauthorized, header: map[string]string{"WWW-Authenticate": realm}},
+		"an empty one": {request: request{header: map[string]string{"Authorization": "Bearer "}}, body: unauthorized, header: map[string]string{"WWW-Authenticate": realm}},
+		"only the text": {request: request{header: map[string]string{"Authorization": user}}, body: unauthorized, header: map[string]string{
+			"WWW-Authenticate": realm + `, error="invalid_request", error_description="Write the header as: Authorization: Bearer <token>"`}},
 		"a bad one": {request: request{token: "x.y.z"}, body: message(tokenInvalid),
 			header: map[string]string{"WWW-Authenticate": realm + `, error="invalid_token", error_description="` + tokenInvalid + `"`}},
 		"one in the query": {request: request{path: "?access_token=" + user}, body: unauthorized},
@@ -488,6 +517,7 @@ func widgetRefusals(admin, user string) map[string]refusal {
 	for name, r := range map[string]request{
 		"POST":   post("/widgets", "", nil),
 		"PUT":    put("/widgets/none", "", nil),
+		"PATCH":  patch("/widgets/none", "", nil),
 		"DELETE": del("/widgets/none", ""),
 	} {
 		r.contentType, r.body = "application/json", "{"
@@ -523,6 +553,10 @@ func widgetRefusals(admin, user string) map[string]refusal {
 			failing: "info_url"},
 		"no date":       {request: request{fields: fields{"deadline": "tomorrow"}}, failing: "deadline"},
 		"no such date":  {request: request{fields: fields{"deadline": "2999-02-29"}}, failing: "deadline"},
+		"wrong weekday": {request: request{fields: fields{"deadline": "Tue, 13 May 2099 17:00:00 GMT"}}, failing: "deadline"},
+		"wrong offset":  {request: request{fields: fields{"deadline": "2099-05-13T17:00:00+24:00"}}, failing: "deadline"},
+		"zero-width space": {request: request{fields: fields{"info_url": "http://exam\u200bple.com/"}},
+			body: invalid(fields{"info_url": "The URL has a zero-width space (U+200B) at byte 12: a URL cannot have it as it is"})},
 		"past date":     {request: request{fields: fields{"deadline": "2020-01-02"}}, failing: "deadline"},
 		"all at once":   {request: request{fields: fields{"name": "A", "info_url": "x", "deadline": "y"}}, failing: "deadline info_url name"},
 		"past and more": {request: request{fields: fields{"name": "é", "deadline": "12/31/1999"}}, failing: "deadline name"},
@@ -549,16 +583,41 @@ func widgetRefusals(admin, user string) map[string]refusal {
 		"GET invalid UTF-8": {request: get("/widgets/a%ff", user), status: 404, body: message("a\ufffd not found in database")},
 		"DELETE none":       {request: del("/widgets/none", admin), status: 404, body: message("none not found in database")},
 	})
+	maps.Copy(tests, preconditionRefusals(admin))
 	for query, failing := range map[string]string{
 		"page=0": "page", "page=-1": "page", "page=x": "page", "page=": "page", "page=1.5": "page", "page=+1": "page",
 		"page=99999999999999999999": "page",
 		"per_page=0":                "per_page", "per_page=7": "per_page", "per_page=": "per_page", "per_page=101": "per_page",
 		"per_page=99999999999999999999": "per_page",
 		"page=%00&per_page=%ff":         "page per_page",
+
+		"after=x": "after", "after=AQ": "after", "sort=": "sort", "sort=name": "sort", "sort=%2Bdeadline": "sort", "owner=": "owner", "owner=x": "owner",
+		"deadline_from=": "deadline_from", "deadline_to=soon": "deadline_to", "sort=created&deadline_from=2027-01-01": "deadline_from",
+		"sort=-created&deadline_to=2027-01-01": "deadline_to", "after=&page=1": "page", "sort=deadline&per_page=7": "per_page",
+		"page=x&per_page=x&after=x&sort=x&owner=x&deadline_from=x&deadline_to=x": "after deadline_from deadline_to owner page per_page sort",
 	} {
 		tests["GET "+query] = refusal{request: get("/widgets?"+query, user), status: 400, failing: failing}
 	}
 	return tests
+}
+
+// preconditionRefusals are about a widget that does not exist.
+func preconditionRefusals(admin string) map[string]refusal {
+	update := fields{"info_url": "https://example.com/"}
+	return map[string]refusal{
+		"PATCH with nothing":       {request: patch("/widgets/none", admin, fields{}), status: 400, failing: "body"},
+		"PATCH with wrong fields":  {request: patch("/widgets/none", admin, fields{"info_url": "x", "deadline": "y", "owner": "z"}), status: 400, failing: "deadline info_url owner"},
+		"PATCH of none":            {request: patch("/widgets/none", admin, update), status: 404, body: message("none not found in database")},
+		"PATCH of none, If-Match":  {request: patch("/widgets/none", admin, update).onlyIf("If-Match", `"1"`), status: 404, body: message("none not found in database")},
+		"DELETE of none, If-Match": {request: del("/widgets/none", admin).onlyIf("If-Match", `*`), status: 404, body: message("none not found in database")},
+		"PUT of none, If-Match":    {request: put("/widgets/none", admin, widgetFields()).onlyIf("If-Match", `"1", W/"2"`), status: 412, body: fail("'none' does not exist")},
+		"PUT of none, If-Match *":  {request: put("/widgets/none", admin, widgetFields()).onlyIf("If-Match", `*`), status: 412, body: fail("'none' does not exist")},
+		"POST with If-Match":       {request: post("/widgets", admin, widgetFields().with("name", "never")).onlyIf("If-Match", `"1"`), status: 412, body: fail("'never' was changed meanwhile")},
+		"PUT without quotes":       {request: put("/widgets/none", admin, fields{"deadline": "2999-12-31"}).onlyIf("If-Match", `1`), status: 400, failing: "If-Match info_url"},
+		"PUT with a star in a list": {
+			request: put("/widgets/none", admin, widgetFields()).onlyIf("If-None-Match", `"1", *`), status: 400, failing: "If-None-Match",
+		},
+	}
 }
 
 func routerRefusals(admin string) map[string]refusal {
@@ -572,23 +631,29 @@ func routerRefusals(admin string) map[string]refusal {
 		"64 KiB, but no fields": {request: oversize(admin, 0), status: 400, failing: "deadline info_url name"},
 	}
 	for path, allowed := range map[string]string{
-		api + "/auth/register": "POST",
-		api + "/auth/login":    "POST",
-		api + "/auth/logout":   "POST",
-		api + "/auth/user":     "GET, HEAD",
-		api + "/widgets":       "GET, HEAD, POST",
-		api + "/widgets/x":     "GET, HEAD, PUT, DELETE",
-		"/healthz":             "GET, HEAD",
-		"/readyz":              "GET, HEAD",
+		api + "/auth/register":   "POST",
+		api + "/auth/login":      "POST",
+		api + "/auth/logout":     "POST",
+		api + "/auth/password":   "POST",
+		api + "/auth/unregister": "POST",
+		api + "/users":           "GET, HEAD, POST",
+		api + "/users/x/logout":  "POST",
+		api + "/auth/user":       "GET, HEAD",
+		api + "/widgets":         "GET, HEAD, POST",
+		api + "/widgets/x":       "GET, HEAD, PUT, DELETE, PATCH",
+		"/healthz":               "GET, HEAD",
+		"/readyz":                "GET, HEAD",
 	} {
-		tests["PATCH "+path] = refusal{request: request{method: "PATCH", path: path}, status: 405, body: message("Method Not Allowed")}
+		if !strings.Contains(allowed, "PATCH") {
+			tests["PATCH "+path] = refusal{request: request{method: "PATCH", path: path}, status: 405, body: message("Method Not Allowed")}
+		}
 		tests["BREW "+path] = refusal{request: request{method: "BREW", path: path}, status: 405, body: message("Method Not Allowed"),
 			header: map[string]string{"Allow": allowed}}
 	}
 	return tests
 }
 
-// oversize is a request whose body is that many bytes longer than allowed.
+// oversize returns a request whose body exceeds the limit by the given bytes.
 func oversize(token string, bytes int) request {
 	return request{method: "POST", path: api + "/widgets", token: token, contentType: "application/json",
 		body: "{}" + strings.Repeat(" ", 64<<10-2+bytes)}
@@ -600,22 +665,29 @@ func TestDeadlinesAreReadInEveryFormat(t *testing.T) {
 	admin := s.logIn(t, adminEmail, adminPassword)
 	created := 0
 	for text, want := range map[string]string{
-		"2099-05-13":                      "2099-05-13T23:59:59Z",
-		"2099-5-13":                       "2099-05-13T23:59:59Z",
-		"2099-05-13T17:00:00Z":            "2099-05-13T17:00:00Z",
-		"2099-05-13T17:00:00+02:00":       "2099-05-13T15:00:00Z",
-		"2099-05-13 17:00:00-01:30":       "2099-05-13T18:30:00Z",
-		"2099-05-13T17:00":                "2099-05-13T17:00:00Z",
-		"2099-05-13 17:00":                "2099-05-13T17:00:00Z",
-		"05/13/2099":                      "2099-05-13T23:59:59Z",
-		"5/13/68":                         "2068-05-13T23:59:59Z",
-		"May 13 2099":                     "2099-05-13T23:59:59Z",
-		"May 13, 2099":                    "2099-05-13T23:59:59Z",
-		"13 May 2099":                     "2099-05-13T23:59:59Z",
-		"September 3 2099":                "2099-09-03T23:59:59Z",
-		"3 September 2099":                "2099-09-03T23:59:59Z",
-		"Wed, 13 May 2099 17:00:00 GMT":   "2099-05-13T17:00:00Z",
-		"Wed, 13 May 2099 17:00:00 +0200": "2099-05-13T15:00:00Z",
+		"2099-05-13":                              "2099-05-13T23:59:59Z",
+		"2099-5-13":                               "2099-05-13T23:59:59Z",
+		"2099-05-13T17:00:00Z":                    "2099-05-13T17:00:00Z",
+		"2099-05-13T17:00:00+02:00":               "2099-05-13T15:00:00Z",
+		"2099-05-13 17:00:00-01:30":               "2099-05-13T18:30:00Z",
+		"2099-05-13T17:00":                        "2099-05-13T17:00:00Z",
+		"2099-05-13 17:00":                        "2099-05-13T17:00:00Z",
+		"05/13/2099":                              "2099-05-13T23:59:59Z",
+		"5/13/68":                                 "2068-05-13T23:59:59Z",
+		"May 13 2099":                             "2099-05-13T23:59:59Z",
+		"May 13, 2099":                            "2099-05-13T23:59:59Z",
+		"13 May 2099":                             "2099-05-13T23:59:59Z",
+		"September 3 2099":                        "2099-09-03T23:59:59Z",
+		"3 September 2099":                        "2099-09-03T23:59:59Z",
+		"Wed, 13 May 2099 17:00:00 GMT":           "2099-05-13T17:00:00Z",
+		"Wed, 13 May 2099 17:00:00 +0200":         "2099-05-13T15:00:00Z",
+		"13 May 2099 17:00:00 +0200":              "2099-05-13T15:00:00Z",
+		"Wed May 13 2099":                         "2099-05-13T23:59:59Z",
+		"5/13/2099, 5:00:00\u202fPM":              "2099-05-13T17:00:00Z",
+		"Sunday, 13-May-68 17:00:00 GMT":          "2068-05-13T17:00:00Z",
+		"2099-05-13 17:00:00 +0200 CEST":          "2099-05-13T15:00:00Z",
+		"2099-05-13T17:00:00+02:00[Europe/Paris]": "2099-05-13T15:00:00Z",
+		"Wed May 13 2099 17:00:00 GMT+0200 (Central European Summer Time)": "2099-05-13T15:00:00Z",
 	} {
 		name := fmt.Sprint("due-", created)
 		created++
@@ -626,7 +698,28 @@ func TestDeadlinesAreReadInEveryFormat(t *testing.T) {
 	}
 }
 
-func TestDeadlineOfTodayIsGoodAndOfYesterdayNamesBothDates(t *testing.T) {
+func TestEmailsThatDifferOnlyInCaseAreOneAccount(t *testing.T) {
+	t.Parallel()
+	s := start(t, folder(t))
+	for registered, same := range map[string]string{
+		"ΝΙΚΟΣ@example.com":    "νικος@example.com",
+		"\u017fam@example.com": "SAM@Example.com",
+		"\u212aim@example.com": "kim@example.com",
+	} {
+		account := fields{"email": registered, "password": userPassword}
+		wantToken(t, s.do(t, post("/auth/register", "", account)), 201, "successfully registered")
+		wantToken(t, s.do(t, post("/auth/login", "", account.with("email", same))), 200, "successfully logged in")
+		s.do(t, post("/auth/register", "", account.with("email", same))).want(t, 409, "")
+	}
+	victim := fields{"email": "victim@example.com", "password": userPassword}
+	wantToken(t, s.do(t, post("/auth/register", "", victim)), 201, "successfully registered")
+	for _, other := range []string{"vİctim@example.com", "vıctim@example.com"} {
+		s.do(t, post("/auth/login", "", victim.with("email", other))).want(t, 401, "")
+		wantToken(t, s.do(t, post("/auth/register", "", victim.with("email", other))), 201, "successfully registered")
+	}
+}
+
+func TestDeadlineOfTodayIsValidAndOfYesterdayIsNot(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t), asAdmin...)
 	admin := s.logIn(t, adminEmail, adminPassword)
@@ -635,7 +728,7 @@ func TestDeadlineOfTodayIsGoodAndOfYesterdayNamesBothDates(t *testing.T) {
 		good := s.do(t, put("/widgets/due", admin, widgetFields().with("deadline", today.Format("2006-01-02T00:00:00Z"))))
 		past := s.do(t, put("/widgets/due", admin, widgetFields().with("deadline", today.AddDate(0, 0, -1).Format(time.DateOnly))))
 		if time.Now().UTC().Day() != today.Day() {
-			continue // midnight came between
+			continue // midnight passed in between
 		}
 		good.want(t, 201, "")
 		past.want(t, 400, "")
@@ -646,36 +739,36 @@ func TestDeadlineOfTodayIsGoodAndOfYesterdayNamesBothDates(t *testing.T) {
 		}
 		res := s.do(t, get("/widgets/due", admin))
 		if res.json()["deadline_passed"] != true || res.text("time_remaining") != "No time remaining" {
-			t.Errorf("a deadline that has come: %s", res.body)
+			t.Errorf("a deadline that has passed: %s", res.body)
 		}
 		return
 	}
 }
 
-func TestRequestIDIsTheCallersIfItIsSane(t *testing.T) {
+func TestRequestIDOfTheCallerIsUsedIfItIsValid(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t))
-	ask := func(path, id string) response {
+	send := func(path, id string) response {
 		return s.do(t, request{method: "GET", path: path, header: map[string]string{"X-Request-Id": id}})
 	}
 	for _, path := range []string{"/healthz", "/nothing", api + "/widgets"} {
-		ask(path, "trace-1:2/3_4").wantHeader(t, "X-Request-Id", "trace-1:2/3_4")
+		send(path, "trace-1:2/3_4").wantHeader(t, "X-Request-Id", "trace-1:2/3_4")
 		for _, id := range []string{"", "a b", `"`, strings.Repeat("x", 500)} {
-			first, second := ask(path, id).header.Get("X-Request-Id"), ask(path, id).header.Get("X-Request-Id")
+			first, second := send(path, id).header.Get("X-Request-Id"), send(path, id).header.Get("X-Request-Id")
 			if first == id || first == second {
-				t.Errorf("asked for %q with the id %q, got %q, then %q", path, id, first, second)
+				t.Errorf("%q with the id %q got the ids %q and %q", path, id, first, second)
 			}
 		}
 	}
-	if !strings.Contains(s.log.String(), "trace-1:2/3_4") {
+	if !s.log.awaitText("trace-1:2/3_4", s.exited) {
 		t.Error("the log does not have the caller's id")
 	}
 }
 
-func TestPagesOfOtherOriginsMayCall(t *testing.T) {
+func TestPagesOfAllowedOriginsCanCallTheAPI(t *testing.T) {
 	t.Parallel()
 	const page, other = "https://page.example", "https://other.example:8443"
-	exposed := []string{"Link", "Location", "Total-Count", "X-Request-Id", "Retry-After", "WWW-Authenticate"}
+	exposed := []string{"ETag", "Link", "Location", "Total-Count", "X-Request-Id", "Retry-After", "WWW-Authenticate"}
 	for setting, allowed := range map[string]map[string]string{
 		"--cors-origins=*":                           {page: "*", other: "*"},
 		"--cors-origins=" + page:                     {page: page, other: ""},
@@ -687,7 +780,8 @@ func TestPagesOfOtherOriginsMayCall(t *testing.T) {
 			for origin, want := range allowed {
 				for path, methods := range map[string]string{
 					"/auth/register": "POST", "/auth/login": "POST", "/auth/user": "GET", "/auth/logout": "POST",
-					"/widgets": "GET POST", "/widgets/x": "GET PUT DELETE",
+					"/auth/password": "POST", "/users": "GET POST", "/users/x": "GET PATCH DELETE", "/users/x/logout": "POST",
+					"/widgets": "GET POST", "/widgets/x": "GET PUT PATCH DELETE",
 				} {
 					for method := range strings.FieldsSeq(methods) {
 						preflight := s.do(t, request{method: "OPTIONS", path: api + path, header: map[string]string{
@@ -717,7 +811,34 @@ func TestPagesOfOtherOriginsMayCall(t *testing.T) {
 	}
 }
 
-func TestHealthAnswersWithoutAToken(t *testing.T) {
+func TestOriginsAreAllowedHoweverTheSettingWritesThem(t *testing.T) {
+	t.Parallel()
+	for setting, origin := range map[string]string{
+		"https://app.example:443":                         "https://app.example",
+		"HTTPS://APP.Example":                             "https://app.example",
+		"https://münchen.example":                         "https://xn--mnchen-3ya.example",
+		"https://straße.example:08443":                    "https://xn--strae-oqa.example:8443",
+		"http://[0:0:0:0:0:0:0:1]:80":                     "http://[::1]",
+		"https://other.example, https://App.example:443/": "",
+	} {
+		t.Run(setting, func(t *testing.T) {
+			t.Parallel()
+			if origin == "" {
+				run(t, "", "--addr=127.0.0.1:0", "--data", folder(t), "--cors-origins", setting).wantRefusal(t, "--cors-origins", "slash")
+				return
+			}
+			s := start(t, folder(t), "WIDGETD_CORS_ORIGINS="+setting)
+			for asked, want := range map[string]string{origin: origin, "https://evil.example": ""} {
+				res := s.do(t, request{method: "GET", path: "/healthz", header: map[string]string{"Origin": asked}})
+				if got := res.header.Get("Access-Control-Allow-Origin"); got != want {
+					t.Errorf("the origin %s is answered with %q, want %q", asked, got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestHealthEndpointsNeedNoToken(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t))
 	for _, path := range []string{"/healthz", "/readyz"} {
@@ -725,7 +846,7 @@ func TestHealthAnswersWithoutAToken(t *testing.T) {
 	}
 }
 
-func TestWhatIsNoHTTPIsRefusedInJSON(t *testing.T) {
+func TestMalformedHTTPIsRefusedInJSON(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t))
 	for _, text := range []string{
@@ -753,7 +874,7 @@ func TestWhatIsNoHTTPIsRefusedInJSON(t *testing.T) {
 	}
 }
 
-func TestPasswordsAreKeptExactly(t *testing.T) {
+func TestPasswordsAreUsedExactlyAsSent(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t))
 	long := strings.Repeat("long password ", 73) + "é" // 1,024 bytes

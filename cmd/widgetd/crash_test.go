@@ -12,8 +12,8 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// minter returns a function that makes tokens of the administrator, each another,
-// for a server that has secretKey. Logging in as often would take too long.
+// minter returns a function that signs a new token of the administrator at each call.
+// The server must have the key secretKey. The same number of log-ins would take too long.
 func (s *server) minter(t *testing.T) func() string {
 	t.Helper()
 	_, claims := decode(t, s.logIn(t, adminEmail, adminPassword))
@@ -28,8 +28,8 @@ func (s *server) minter(t *testing.T) func() string {
 	}
 }
 
-// TestNothingAcknowledgedIsLostByACrash kills the server while clients write,
-// again and again, and checks all that it ever acknowledged.
+// TestNothingAcknowledgedIsLostByACrash kills the server in each round while clients
+// write. After the restart it checks everything that was acknowledged in any round.
 func TestNothingAcknowledgedIsLostByACrash(t *testing.T) {
 	t.Parallel()
 	const clients = 12
@@ -59,33 +59,35 @@ func TestNothingAcknowledgedIsLostByACrash(t *testing.T) {
 		figures.watch(s)
 		s.wantFacts(t, admin, facts, figures)
 		for _, memory := range facts[round*clients:] {
-			for name, told := range memory.widgets {
-				s.wantSame(t, admin, name, told.now)
+			for name, widget := range memory.widgets {
+				s.wantSame(t, admin, name, widget.now)
 			}
 		}
 	}
 }
 
-// fate is what a client knows of a widget: the link it has, "" when it was
-// deleted. While an answer is out both fates are possible.
-type fate struct{ now, maybe string }
+// widgetState is the state of a widget that a client expects: its link, or "" after a
+// deletion. Usually now and maybe are equal. If a write got no response, the state is
+// either now (before the write) or maybe (after the write).
+type widgetState struct{ now, maybe string }
 
-// memory is what a client was told and what it asked for when the server, or its
-// store, died.
+// memory holds the objects of a client as the client knows them, and the write that
+// was not answered because the server or the store was killed.
 type memory struct {
-	widgets  map[string]fate
-	created  []string          // in order, those that were acknowledged
-	tokens   map[string]bool   // whether logged out
-	accounts map[string]string // the token it was registered with, by email
-	late     bool              // what is uncertain may still come to pass: the store goes on
+	widgets  map[string]widgetState
+	created  []string          // names, in the order of the responses
+	tokens   map[string]bool   // whether the token is logged out
+	ended    map[string]string // why the first token of an account is refused, by the token
+	accounts map[string]string // the first token of an account, by its email
+	late     bool              // a write without a response may still take effect: the store was not killed
 }
 
 func newMemory() *memory {
-	return &memory{widgets: map[string]fate{}, tokens: map[string]bool{}, accounts: map[string]string{}}
+	return &memory{widgets: map[string]widgetState{}, tokens: map[string]bool{}, ended: map[string]string{}, accounts: map[string]string{}}
 }
 
-// client writes to a server until that dies, or its store if that may, or as long
-// as it is told to.
+// client writes to a server until the server is gone, until the store is gone if
+// storeMayDie is set, or until the channel is closed.
 type client struct {
 	t            *testing.T
 	s            *server
@@ -104,7 +106,7 @@ func (c *client) work(prefix string) {
 	}
 }
 
-// workOn does something with a new widget, and more, while it knows the outcomes.
+// workOn creates a widget and does more with it. It stops at an unknown outcome.
 func (c *client) workOn(i int, name, link string) {
 	f := widgetFields().with("name", name).with("info_url", link)
 	create := post("/widgets", c.token, f)
@@ -125,7 +127,7 @@ func (c *client) workOn(i int, name, link string) {
 		return
 	}
 	if i%16 == 5 {
-		c.register(name + "@example.com")
+		c.register(i, name+"@example.com")
 	}
 }
 
@@ -138,48 +140,63 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// write asks for a change, notes what is known of its outcome, and returns whether
-// that is known.
+// write changes a widget, remembers the outcome, and reports whether it is known.
 func (c *client) write(r request, status int, name, link string) bool {
 	before := c.memory.widgets[name].now
-	c.memory.widgets[name] = fate{now: before, maybe: link}
-	if !c.ask(r, status) {
+	c.memory.widgets[name] = widgetState{now: before, maybe: link}
+	if !c.succeeds(r, status) {
 		return false
 	}
-	c.memory.widgets[name] = fate{now: link, maybe: link}
+	c.memory.widgets[name] = widgetState{now: link, maybe: link}
 	return true
 }
 
-// logOut logs one token out and lets another be.
+// logOut logs one token out and uses another.
 func (c *client) logOut() bool {
 	gone := c.mint()
-	if !c.ask(post("/auth/logout", gone, nil), 200) {
-		return false // nobody knows
+	if !c.succeeds(post("/auth/logout", gone, nil), 200) {
+		return false
 	}
 	c.memory.tokens[gone] = true
 	kept := c.mint()
-	if !c.ask(get("/auth/user", kept), 200) {
+	if !c.succeeds(get("/auth/user", kept), 200) {
 		return false
 	}
 	c.memory.tokens[kept] = false
 	return true
 }
 
-// register makes an account, which takes long: passwords are hashed.
-func (c *client) register(email string) {
-	if res, ok := c.send(post("/auth/register", "", fields{"email": email, "password": userPassword}), 201); ok {
-		c.memory.accounts[email] = res.text("access_token")
+// register creates an account. This is slow because it hashes a password. Of three
+// accounts the client keeps one, ends the tokens of one, and deletes one.
+func (c *client) register(i int, email string) {
+	res, ok := c.send(post("/auth/register", "", fields{"email": email, "password": userPassword}), 201)
+	if !ok {
+		return
+	}
+	token := res.text("access_token")
+	switch i / 16 % 3 {
+	case 0:
+		if c.succeeds(post("/auth/logout", token, everywhere), 200) {
+			c.memory.ended[token] = tokenLoggedOut
+		}
+	case 1:
+		if c.succeeds(post("/auth/unregister", token, fields{"password": userPassword}), 200) {
+			c.memory.ended[token] = tokenInvalid
+		}
+	case 2:
+		c.memory.accounts[email] = token
 	}
 }
 
-func (c *client) ask(r request, status int) bool {
+// succeeds sends a request and reports whether the outcome is known.
+func (c *client) succeeds(r request, status int) bool {
 	_, ok := c.send(r, status)
 	return ok
 }
 
-// send returns whether the outcome is known. It is not when the server is gone or,
-// which ends the work only if the store may die, says that it is unavailable: a
-// busy one says so too.
+// send sends a request and reports whether the outcome is known. It is unknown if
+// the server is gone, and after a 503. A 503 ends the work only if the store may
+// die, because a busy server also answers with 503.
 func (c *client) send(r request, status int) (response, bool) {
 	res, err := c.s.send(r)
 	unavailable := err == nil && res.status == http.StatusServiceUnavailable
@@ -192,8 +209,8 @@ func (c *client) send(r request, status int) (response, bool) {
 	return res, true
 }
 
-// wantFacts checks that what the server has is what it told its clients.
-func (s *server) wantFacts(t *testing.T, admin string, told []*memory, figures *figures) {
+// wantFacts checks that the server has everything that the clients know.
+func (s *server) wantFacts(t *testing.T, admin string, memories []*memory, figures *figures) {
 	t.Helper()
 	items := s.widgets(t, admin)
 	links, place := map[string]string{}, map[string]int{}
@@ -204,15 +221,15 @@ func (s *server) wantFacts(t *testing.T, admin string, told []*memory, figures *
 		links[item.Name], place[item.Name] = item.InfoURL, i
 	}
 	known := 0
-	for _, memory := range told {
-		for name, told := range memory.widgets {
+	for _, memory := range memories {
+		for name, widget := range memory.widgets {
 			link, found := links[name]
 			if found {
 				known++
 			}
-			figures.check(t, link == told.now || link == told.maybe, "%s has the link %q, want %q or %q", name, link, told.now, told.maybe)
-			if link == told.maybe || !memory.late {
-				memory.widgets[name] = fate{link, link} // what was uncertain is settled
+			figures.check(t, link == widget.now || link == widget.maybe, "%s has the link %q, want %q or %q", name, link, widget.now, widget.maybe)
+			if link == widget.maybe || !memory.late {
+				memory.widgets[name] = widgetState{link, link} // the outcome is known now
 			}
 		}
 		left := slices.DeleteFunc(slices.Clone(memory.created), func(name string) bool { return links[name] == "" })
@@ -221,11 +238,15 @@ func (s *server) wantFacts(t *testing.T, admin string, told []*memory, figures *
 		}
 		for token, loggedOut := range memory.tokens {
 			res := s.do(t, get("/auth/user", token))
-			want, says := 200, ""
+			want, reason := 200, ""
 			if loggedOut {
-				want, says = 401, tokenLoggedOut
+				want, reason = 401, tokenLoggedOut
 			}
-			figures.check(t, res.status == want && res.text("message") == says, "a token, logged out: %v, gets %d %s", loggedOut, res.status, res.body)
+			figures.check(t, res.status == want && res.text("message") == reason, "a token (logged out: %v) gets %d %s", loggedOut, res.status, res.body)
+		}
+		for token, reason := range memory.ended {
+			res := s.do(t, get("/auth/user", token))
+			figures.check(t, res.status == 401 && res.text("message") == reason, "a token that was ended gets %d %s, want %s", res.status, res.body, reason)
 		}
 		for email, token := range memory.accounts {
 			res := s.do(t, get("/auth/user", token))
@@ -237,14 +258,14 @@ func (s *server) wantFacts(t *testing.T, admin string, told []*memory, figures *
 	}
 }
 
-// wantSame checks that a widget alone is what it is in the list.
+// wantSame checks that a widget has the same link by itself as in the list.
 func (s *server) wantSame(t *testing.T, admin, name, link string) {
 	t.Helper()
 	res := s.do(t, get("/widgets/"+name, admin))
 	switch {
 	case link == "" && res.status != http.StatusNotFound:
-		t.Errorf("%s is not in the list, but there: %s", name, res.body)
+		t.Errorf("%s is not in the list, but GET returns %s", name, res.body)
 	case link != "" && !strings.Contains(res.body, `"`+link+`"`):
-		t.Errorf("%s is in the list, but alone: %s", name, res.body)
+		t.Errorf("%s has the link %s in the list, but GET returns %s", name, link, res.body)
 	}
 }

@@ -2,5 +2,5 @@ package main_test
 
 import "syscall"
 
-// dieWithUs has the system kill a program whose test was killed.
+// dieWithUs makes the system kill a program when its test is killed.
 func dieWithUs() *syscall.SysProcAttr { return &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

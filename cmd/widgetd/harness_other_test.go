@@ -4,5 +4,5 @@ package main_test
 
 import "syscall"
 
-// dieWithUs is for systems that can tell a program when its parent is gone.
+// dieWithUs does nothing: this system cannot kill a program when its parent exits.
 func dieWithUs() *syscall.SysProcAttr { return nil }

@@ -8,13 +8,13 @@ import (
 	"testing"
 )
 
-// from makes a request look as if a proxy had forwarded it.
+// from adds the header of a proxy that forwarded the request.
 func (r request) from(forwardedFor string) request {
 	r.header = map[string]string{"X-Forwarded-For": forwardedFor}
 	return r
 }
 
-// attempt is a log-in with a password that is right or not.
+// attempt returns a log-in with the right or a wrong password.
 func attempt(email string, right bool) request {
 	password := userPassword
 	if !right {
@@ -23,7 +23,8 @@ func attempt(email string, right bool) request {
 	return post("/auth/login", "", fields{"email": email, "password": password})
 }
 
-// wantLater checks that a request was refused for now, at most for that long.
+// wantLater checks that a request was refused with 429, and that Retry-After is at
+// most the given number of seconds and little less.
 func (r response) wantLater(t *testing.T, most int) {
 	t.Helper()
 	r.want(t, 429, "")
@@ -35,7 +36,7 @@ func (r response) wantLater(t *testing.T, most int) {
 	}
 }
 
-func TestEleventhWrongLogInHasToWaitAndNobodyElse(t *testing.T) {
+func TestLogInsAreLimitedPerClientAndEmail(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t), "--trusted-proxies=127.0.0.0/8")
 	s.register(t, userEmail, userPassword)
@@ -47,7 +48,7 @@ func TestEleventhWrongLogInHasToWaitAndNobodyElse(t *testing.T) {
 	}
 	s.do(t, attempt(userEmail, false).from(here)).wantLater(t, 900)
 	s.do(t, attempt("ADA@EXAMPLE.COM", false).from(here)).wantLater(t, 900)
-	s.do(t, attempt(userEmail, false).from("6.6.6.6, "+here)).wantLater(t, 900) // what stands before is a lie
+	s.do(t, attempt(userEmail, false).from("6.6.6.6, "+here)).wantLater(t, 900) // only the last address is from the proxy
 
 	s.do(t, attempt(adminEmail, true).from(here)).want(t, 200, "")
 	s.do(t, attempt(userEmail, true).from(there)).want(t, 200, "")
@@ -55,21 +56,25 @@ func TestEleventhWrongLogInHasToWaitAndNobodyElse(t *testing.T) {
 	s.do(t, attempt("nobody@example.com", false).from(here)).want(t, 401, mismatch)
 }
 
-func TestWrongLogInsAtOnceAreNoMoreThanOneByOne(t *testing.T) {
+func TestSimultaneousWrongLogInsAreLimited(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t), "--max-login-failures=3")
 	counts := atOnce(many, func(int) int { return s.do(t, attempt("nobody@example.com", false)).status })
 	if !maps.Equal(counts, map[int]int{401: 3, 429: many - 3}) {
-		t.Errorf("statuses and their numbers: %v", counts)
+		t.Errorf("number of responses by status: %v", counts)
 	}
 }
 
-func TestForwardedAddressIsALieUnlessAProxyIsTrusted(t *testing.T) {
+func TestForwardedAddressIsUsedOnlyFromATrustedProxy(t *testing.T) {
 	t.Parallel()
 	for setting, forwarded := range map[string]bool{
-		"WIDGETD_TRUSTED_PROXIES=192.0.2.0/24,::1":        false,
-		"WIDGETD_TRUSTED_PROXIES=192.0.2.0/24,127.0.0.1":  true,
-		"--trusted-proxies=127.0.0.0/8,2001:db8::/32,::1": true,
+		"WIDGETD_TRUSTED_PROXIES=192.0.2.0/24,::1":          false,
+		"WIDGETD_TRUSTED_PROXIES=192.0.2.0/24,127.0.0.1":    true,
+		"WIDGETD_TRUSTED_PROXIES=::ffff:127.0.0.1":          true,
+		"--trusted-proxies=192.0.2.1, ::ffff:127.0.0.0/104": true,
+		"--trusted-proxies=127.0.0.1/8":                     true,
+		"--trusted-proxies=::ffff:192.0.2.0/120":            false,
+		"--trusted-proxies=127.0.0.0/8,2001:db8::/32,::1":   true,
 	} {
 		t.Run(setting, func(t *testing.T) {
 			t.Parallel()
@@ -100,7 +105,7 @@ func TestRegistrationsAreLimitedPerClient(t *testing.T) {
 	s.do(t, attempt("first@example.com", true).from("192.0.2.1")).want(t, 200, "")
 }
 
-func TestLimitOfZeroIsNone(t *testing.T) {
+func TestLimitOfZeroMeansNoLimit(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t), "--max-login-failures=0", "WIDGETD_MAX_REGISTRATIONS=0")
 	for i := range 12 {
@@ -111,8 +116,8 @@ func TestLimitOfZeroIsNone(t *testing.T) {
 	}
 }
 
-// Not parallel: hashing so many passwords takes the whole machine.
-func TestRegistrationsAreAHundredAnHour(t *testing.T) {
+// Not parallel: it hashes so many passwords that it needs the whole machine.
+func TestHundredRegistrationsPerHourAreAllowed(t *testing.T) {
 	s := start(t, folder(t))
 	register := func(i int) response {
 		email := fmt.Sprintf("person-%d@example.com", i)

@@ -4,11 +4,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -18,40 +19,38 @@ import (
 	"github.com/widgetd/widgetd/app"
 )
 
-// settings are the flags and variables that every command takes.
-type settings struct {
-	Addr              string        `default:"127.0.0.1:8080" env:"WIDGETD_ADDR" help:"Where to listen. Port 0 picks a free one, which is logged."`
-	Data              string        `default:"widgetd-data" env:"WIDGETD_DATA" help:"Folder of the embedded store and the generated key."`
-	MongoDBURI        string        `name:"mongodb-uri" placeholder:"URI" env:"WIDGETD_MONGODB_URI" help:"The MongoDB that servers share (mongodb://…), in place of the embedded store. Its database is that of the path, else widgetd."`
-	TokenTTL          time.Duration `name:"token-ttl" default:"1h" env:"WIDGETD_TOKEN_TTL" help:"How long a token lives."`
-	CORSOrigins       []string      `name:"cors-origins" default:"*" env:"WIDGETD_CORS_ORIGINS" help:"Origins whose pages may call the API, or * for all."`
-	PasswordMinLength int           `default:"1" env:"WIDGETD_PASSWORD_MIN_LENGTH" help:"How many characters a new password must have."`
-	MaxLoginFailures  int           `default:"10" env:"WIDGETD_MAX_LOGIN_FAILURES" help:"Failed log-ins per client address and email in 15 minutes; 0 is off."`
-	MaxRegistrations  int           `default:"100" env:"WIDGETD_MAX_REGISTRATIONS" help:"Registrations per client address and hour; 0 is off."`
-	TrustedProxies    []proxy       `placeholder:"ADDR" env:"WIDGETD_TRUSTED_PROXIES" help:"Addresses or networks whose X-Forwarded-For is believed."`
-	TLSCert           string        `name:"tls-cert" placeholder:"FILE" env:"WIDGETD_TLS_CERT" help:"Certificate chain to serve HTTPS with, PEM. It and the key are read again on SIGHUP."`
-	TLSKey            string        `name:"tls-key" placeholder:"FILE" env:"WIDGETD_TLS_KEY" help:"The certificate's key, PEM."`
-	MetricsAddr       string        `placeholder:"ADDR" env:"WIDGETD_METRICS_ADDR" help:"Where to serve Prometheus /metrics and /debug/pprof/, for the operator only. Off by default; port 0 picks a free one, which is logged."`
-	LogFormat         string        `default:"auto" enum:"auto,text,json" env:"WIDGETD_LOG_FORMAT" help:"text, json, or auto: text on a terminal, else json."`
-	LogLevel          string        `default:"info" enum:"debug,info,warn,error" env:"WIDGETD_LOG_LEVEL" help:"debug, info, warn or error."`
-}
-
-// description is where --help tells of the settings that have no flag, because
-// other people can see the flags of a running program.
+// description is the text of --help. It describes the settings that have no flag. They
+// have none because other users of the machine can see the flags of a running program.
 const description = `The Widget API, secured by JSON Web Tokens.
 
-Set by environment variable only: WIDGETD_SECRET_KEY, what tokens are signed with, at least 32 bytes
-(when unset, generated once into the data folder; with MongoDB it must be set); WIDGETD_ADMIN_EMAIL and WIDGETD_ADMIN_PASSWORD, an
-administrator who exists once the server is up.`
+These settings have only an environment variable. WIDGETD_SECRET_KEY is the key that signs tokens, at least 32 bytes.
+If it is unset, the server generates a key in the data folder; with MongoDB it or --signing-key must be set.
+WIDGETD_PREVIOUS_SECRET_KEYS are secrets, separated by commas, that still verify tokens but no longer sign any.
+WIDGETD_INTROSPECTION_SECRET is the secret of other services that check tokens, at least 32 bytes. WIDGETD_ADMIN_EMAIL and
+WIDGETD_ADMIN_PASSWORD are the credentials of an administrator; the server creates or updates this account when it starts.
 
+WIDGETD_SECRET_KEY_FILE, WIDGETD_PREVIOUS_SECRET_KEYS_FILE, WIDGETD_INTROSPECTION_SECRET_FILE, WIDGETD_ADMIN_PASSWORD_FILE
+and WIDGETD_MONGODB_URI_FILE name files to read these values from.`
+
+// cli is the command line. The tag "uses" of a command names the kinds of flags that it
+// uses: see [settings].
 type cli struct {
 	settings
+	VersionFlag kong.VersionFlag `name:"version" used:"all" help:"Print the version and exit."`
 
-	Serve       serveCommand       `cmd:"" default:"1" help:"Run the server (the default)."`
-	AddUser     addUserCommand     `cmd:"" help:"Add an account. The password is asked for, or one line of standard input."`
+	Serve       serveCommand       `cmd:"" default:"1" uses:"all" help:"Run the server (the default)."`
+	Users       usersCommand       `cmd:"" uses:"store,log" help:"List, add, change and delete accounts."`
+	AddUser     addUserCommand     `cmd:"" uses:"store,password,log" help:"Another name of 'users add'."`
+	Backup      backupCommand      `cmd:"" uses:"store,log" help:"Copy the embedded store, also while a server uses it."`
+	Check       checkCommand       `cmd:"" uses:"store,log" help:"Read the whole embedded store, and exit with 0 if nothing is damaged."`
+	Export      exportCommand      `cmd:"" uses:"store,log" help:"Write the content of the store to a file."`
+	Import      importCommand      `cmd:"" uses:"store,log" help:"Add the content of such a file to the store."`
+	Keys        keysCommand        `cmd:"" uses:"store,log" help:"List and rotate the keys that sign tokens."`
 	OpenAPI     openAPICommand     `cmd:"" name:"openapi" help:"Print the OpenAPI document of the HTTP API, as JSON."`
 	Version     versionCommand     `cmd:"" help:"Print the version."`
-	Healthcheck healthcheckCommand `cmd:"" help:"Exit with 0 when a server on --addr is ready."`
+	Config      configCommand      `cmd:"" uses:"all" help:"Print every setting, and where its value comes from."`
+	Completion  completionCommand  `cmd:"" help:"Print a script that completes commands and flags in a shell."`
+	Healthcheck healthcheckCommand `cmd:"" uses:"address" help:"Exit with 0 when a server on --addr is ready."`
 }
 
 // streams are the program's standard streams.
@@ -64,83 +63,77 @@ type streams struct {
 func main() {
 	unsetEmpty()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	// A second signal ends the program at once.
-	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, stop) // a second signal ends the program at once
 	os.Exit(run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr}))
 }
 
-// unsetEmpty lets a variable that is set to nothing, as deployment tools often
-// leave one, mean the same as one that is not set.
-func unsetEmpty() {
-	for _, variable := range os.Environ() {
-		if name, value, _ := strings.Cut(variable, "="); value == "" && strings.HasPrefix(name, "WIDGETD_") {
-			_ = os.Unsetenv(name) // fails only for an impossible name
-		}
-	}
-}
-
-// run is the program. It returns its exit code.
+// run runs the command that the arguments name, and returns the exit code.
 func run(ctx context.Context, args []string, std streams) int {
 	var flags cli
 	parser, err := kong.New(&flags,
 		kong.Name("widgetd"),
 		kong.Description(description),
 		kong.Writers(std.out, std.err),
+		kong.Help(printHelp),
+		defaults(),
+		kong.Vars{"version": versionText()},
 		kong.BindTo(ctx, (*context.Context)(nil)),
 		kong.Bind(std, &flags.settings),
 	)
 	if err != nil {
-		panic(err) // the tags above are wrong
+		panic(err) // a tag of cli or of settings is wrong
+	}
+	files, err := readFiles()
+	if lineEnd := checkLineEnds(); lineEnd != nil {
+		err = lineEnd // also in place of the error of the parser about that value
+	}
+	if err != nil {
+		return fail(std, err)
+	}
+	var bad []badValue
+	if slices.Contains(args, "config") { // it shows bad values; other commands fail at the first one
+		bad = takeBadValues(parser.Model)
 	}
 	command, err := parser.Parse(args)
 	if err == nil {
-		err = command.Run()
+		err = command.Run(sources{files: files, bad: bad})
 	}
 	if err != nil {
-		// One line, also where an error quotes what it was given or is several.
-		fmt.Fprintf(std.err, "widgetd: %s\n", strings.ReplaceAll(err.Error(), "\n", " "))
-		return 1
+		return fail(std, withUsage(err, args))
 	}
 	return 0
 }
 
-// config returns the settings as the app takes them.
-func (s *settings) config() app.Config {
-	proxies := make([]netip.Prefix, len(s.TrustedProxies))
-	for i, proxy := range s.TrustedProxies {
-		proxies[i] = proxy.Prefix
-	}
-	return app.Config{
-		Addr:              s.Addr,
-		DataDir:           s.Data,
-		MongoDBURI:        s.MongoDBURI,
-		TokenTTL:          s.TokenTTL,
-		SecretKey:         os.Getenv("WIDGETD_SECRET_KEY"),
-		AdminEmail:        os.Getenv("WIDGETD_ADMIN_EMAIL"),
-		AdminPassword:     os.Getenv("WIDGETD_ADMIN_PASSWORD"),
-		CORSOrigins:       s.CORSOrigins,
-		PasswordMinLength: s.PasswordMinLength,
-		MaxLoginFailures:  s.MaxLoginFailures,
-		MaxRegistrations:  s.MaxRegistrations,
-		TrustedProxies:    proxies,
-		TLSCert:           s.TLSCert,
-		TLSKey:            s.TLSKey,
-		MetricsAddr:       s.MetricsAddr,
-	}
+// fail prints an error and returns the exit code.
+func fail(std streams, err error) int {
+	printLastLine(std.err, "widgetd: "+oneLine(errorText(err)))
+	return exitCode(err)
 }
 
-// proxy is a network, or an address as the network of only that one.
-type proxy struct{ netip.Prefix }
+// errorText returns the text of an error, with flags and variables in place of the
+// fields of [app.Config].
+func errorText(err error) string {
+	text := err.Error()
+	if config, ok := errors.AsType[*app.ConfigError](err); ok {
+		text = strings.Replace(text, config.Error(), config.Describe(settingName), 1)
+	}
+	return text
+}
 
-// UnmarshalText reads 10.0.0.0/8 as well as 10.0.0.1.
-func (p *proxy) UnmarshalText(text []byte) error {
-	addr, err := netip.ParseAddr(string(text))
-	if err == nil {
-		p.Prefix, err = addr.Prefix(addr.BitLen())
-		return err
+// oneLine joins the lines of a text. A text has several lines if it is that of several
+// errors, or if it quotes a value with a line break.
+func oneLine(text string) string { return strings.ReplaceAll(text, "\n", " ") }
+
+// printLastLine prints a line before the program exits. It waits a second at most: a
+// pipe that no process reads would block the exit.
+func printLastLine(to io.Writer, line string) {
+	printed := make(chan struct{})
+	go func() {
+		defer close(printed)
+		fmt.Fprintln(to, line)
+	}()
+	select {
+	case <-printed:
+	case <-time.After(time.Second):
 	}
-	if p.Prefix, err = netip.ParsePrefix(string(text)); err != nil {
-		return fmt.Errorf("%q is neither an address nor a network", text)
-	}
-	return nil
 }

@@ -2,5 +2,7 @@
 
 package main_test
 
-// buildFlags make the program what the tests are.
+// buildFlags build the program without the race detector, as the tests are.
 var buildFlags []string
+
+const raceEnabled = false

@@ -10,8 +10,7 @@ import (
 	"testing"
 )
 
-// TestSecurityDocumentNamesTestsThatExist holds SECURITY.md to the repository: each
-// of the ten risks has tests, and each of those is there.
+// SECURITY.md names tests for each of the ten risks. Every one of them must exist.
 func TestSecurityDocumentNamesTestsThatExist(t *testing.T) {
 	t.Parallel()
 	root := filepath.Join("..", "..")
@@ -37,7 +36,7 @@ func TestSecurityDocumentNamesTestsThatExist(t *testing.T) {
 	}
 }
 
-// testsUnder returns the names of all tests and fuzz targets in a folder.
+// testsUnder returns the names of all tests and fuzz targets below a folder.
 func testsUnder(t *testing.T, root string) map[string]bool {
 	t.Helper()
 	tests, declared := map[string]bool{}, regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)\w+)\(`)
@@ -77,23 +76,23 @@ func TestLinksAreNeverFetched(t *testing.T) {
 	s.do(t, put("/widgets/trap", admin, link)).want(t, 200, "")
 	s.do(t, get("/widgets/trap", admin)).want(t, 200, "")
 	s.do(t, get("/widgets", admin)).want(t, 200, "")
-	s.stop() // whatever it would still do is done now
+	s.stop() // so that no later call is missed
 	ln.Close()
 	if isClosed(called) {
-		t.Error("the server called the address of a widget's link")
+		t.Error("the server connected to the address in a widget's link")
 	}
 }
 
-func TestFieldsThatAreNotAskedForChangeNothing(t *testing.T) {
+func TestUnknownFieldsChangeNothing(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t), asAdmin...)
 	user := s.do(t, post("/auth/register", "", fields{
 		"email": userEmail, "password": userPassword, "admin": "true", "public_id": "00000000-0000-4000-8000-000000000000",
 		"sub": "1", "registered_on": "01/01/01",
 	})).text("access_token")
-	who := s.do(t, get("/auth/user", user))
-	if who.json()["admin"] != false || strings.HasPrefix(who.text("public_id"), "00000000") || strings.Contains(who.body, "01/01/01") {
-		t.Errorf("the account: %s", who.body)
+	account := s.do(t, get("/auth/user", user))
+	if account.json()["admin"] != false || strings.HasPrefix(account.text("public_id"), "00000000") || strings.Contains(account.body, "01/01/01") {
+		t.Errorf("the account: %s", account.body)
 	}
 	s.do(t, post("/widgets", user, widgetFields().with("name", "mine"))).want(t, 403, "")
 	admin := s.logIn(t, adminEmail, adminPassword)

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// halfSent is a request whose header and the half of whose body is sent.
+// halfSent is a request of which the header and half of the body have been sent.
 type halfSent struct {
 	s    *server
 	conn net.Conn
@@ -19,8 +19,8 @@ type halfSent struct {
 	rest string
 }
 
-// sendHalf sends half a request that creates a widget, and returns once the
-// server has begun to read it.
+// sendHalf sends half of a request that creates a widget. It returns when the server
+// has begun to read the request.
 func (s *server) sendHalf(t *testing.T, token, name string) *halfSent {
 	t.Helper()
 	contentType, body := asForm(widgetFields().with("name", name))
@@ -30,8 +30,8 @@ func (s *server) sendHalf(t *testing.T, token, name string) *halfSent {
 	return h
 }
 
-// sendHeader sends a request but for its body, and returns once the server has
-// read that much.
+// sendHeader sends a request without its body. It returns when the server has read
+// the header.
 func (s *server) sendHeader(t *testing.T, line string, length int, header ...string) *halfSent {
 	t.Helper()
 	conn, err := net.Dial("tcp", s.addr)
@@ -44,12 +44,12 @@ func (s *server) sendHeader(t *testing.T, line string, length int, header ...str
 	h := &halfSent{s: s, conn: conn, in: bufio.NewReader(conn)}
 	res, err := http.ReadResponse(h.in, nil)
 	if err != nil || res.StatusCode != http.StatusContinue {
-		t.Fatalf("asked whether to go on, the server says %v, %v", res, err)
+		t.Fatalf("the server answered %v, %v, want 100 Continue", res, err)
 	}
 	return h
 }
 
-// finish sends the other half of that request and returns the response.
+// finish sends the rest of the request and returns the response.
 func (h *halfSent) finish(t *testing.T, r request) response {
 	t.Helper()
 	fmt.Fprint(h.conn, h.rest)
@@ -64,7 +64,7 @@ func (h *halfSent) finish(t *testing.T, r request) response {
 	return got
 }
 
-// awaitClosed returns once the server takes no more connections.
+// awaitClosed waits until the server accepts no more connections.
 func (s *server) awaitClosed(t *testing.T) {
 	t.Helper()
 	for late := time.Now().Add(patience); ; {
@@ -74,12 +74,12 @@ func (s *server) awaitClosed(t *testing.T) {
 		}
 		conn.Close()
 		if time.Now().After(late) {
-			t.Fatal("the server still takes connections")
+			t.Fatal("the server still accepts connections")
 		}
 	}
 }
 
-func TestRequestInFlightEndsBeforeTheServer(t *testing.T) {
+func TestServerExitsAfterTheRequestInFlight(t *testing.T) {
 	t.Parallel()
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(signal.String(), func(t *testing.T) {
@@ -94,7 +94,7 @@ func TestRequestInFlightEndsBeforeTheServer(t *testing.T) {
 			s.awaitClosed(t)
 			select {
 			case <-s.exited:
-				t.Fatal("the server ended before the request")
+				t.Fatal("the server exited before the request ended")
 			default:
 			}
 			inFlight.finish(t, request{method: "POST", path: api + "/widgets"}).want(t, 201, success("New widget added: last."))
@@ -106,23 +106,23 @@ func TestRequestInFlightEndsBeforeTheServer(t *testing.T) {
 	}
 }
 
-func TestServerThatStopsIsNotReady(t *testing.T) {
+func TestStoppingServerIsNotReady(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t), asAdmin...)
 	admin := s.logIn(t, adminEmail, adminPassword)
-	ask := s.sendHeader(t, "GET /readyz", 2)
-	holdsUp := s.sendHalf(t, admin, "last")
+	readiness := s.sendHeader(t, "GET /readyz", 2)
+	inFlight := s.sendHalf(t, admin, "last")
 	if err := s.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	s.awaitClosed(t)
-	ask.rest = "{}"
-	ask.finish(t, request{method: "GET", path: "/readyz"}).want(t, 503, `{"message":"Service Unavailable"}`)
-	holdsUp.finish(t, request{method: "POST", path: api + "/widgets"}).want(t, 201, "")
+	readiness.rest = "{}"
+	readiness.finish(t, request{method: "GET", path: "/readyz"}).want(t, 503, `{"message":"Service Unavailable"}`)
+	inFlight.finish(t, request{method: "POST", path: api + "/widgets"}).want(t, 201, "")
 	s.wantExit(0)
 }
 
-func TestIdleConnectionDoesNotHoldUpTheEnd(t *testing.T) {
+func TestIdleConnectionDoesNotDelayTheExit(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t))
 	conn, err := net.Dial("tcp", s.addr)
@@ -137,18 +137,18 @@ func TestIdleConnectionDoesNotHoldUpTheEnd(t *testing.T) {
 	began := time.Now()
 	s.stop()
 	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("the end took %v", took)
+		t.Errorf("the server exited after %v", took)
 	}
 }
 
-func TestRequestThatNeverEndsHoldsUpTheEndForTenSeconds(t *testing.T) {
+func TestIncompleteRequestDelaysTheExitByTenSeconds(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t), asAdmin...)
 	s.sendHalf(t, s.logIn(t, adminEmail, adminPassword), "never")
 	began := time.Now()
 	s.stop()
 	if took := time.Since(began); took > 15*time.Second {
-		t.Errorf("the end took %v", took)
+		t.Errorf("the server exited after %v", took)
 	}
 }
 
@@ -157,7 +157,7 @@ func TestSecondSignalEndsTheServerAtOnce(t *testing.T) {
 	s := start(t, folder(t), asAdmin...)
 	s.sendHalf(t, s.logIn(t, adminEmail, adminPassword), "never")
 	began := time.Now()
-	for ended := false; !ended; { // as often as it takes to be a second one
+	for ended := false; !ended; { // until the server has received two
 		_ = s.cmd.Process.Signal(syscall.SIGTERM)
 		select {
 		case <-s.exited:
@@ -167,6 +167,6 @@ func TestSecondSignalEndsTheServerAtOnce(t *testing.T) {
 	}
 	s.wantExit(-1)
 	if took := time.Since(began); took > 5*time.Second {
-		t.Errorf("the end took %v", took)
+		t.Errorf("the server exited after %v", took)
 	}
 }

@@ -26,7 +26,7 @@ type pair struct {
 	trust     *x509.CertPool // that certificate alone
 }
 
-// newPair writes a new certificate and key over those that are in the folder.
+// newPair writes a new certificate and key to the folder. It replaces older ones.
 func newPair(t *testing.T, dir string) pair {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -61,7 +61,7 @@ func newPair(t *testing.T, dir string) pair {
 	return p
 }
 
-// startTLS starts a server with a pair, and has its clients trust only that.
+// startTLS starts a server with a pair. Its client trusts only that certificate.
 func startTLS(t *testing.T, p pair, settings ...string) *server {
 	t.Helper()
 	s := start(t, folder(t), append([]string{"--tls-cert", p.cert, "WIDGETD_TLS_KEY=" + p.key}, settings...)...)
@@ -74,12 +74,28 @@ func (s *server) trust(p pair) {
 	s.client.Transport = &http.Transport{TLSClientConfig: &tls.Config{RootCAs: p.trust}, MaxIdleConnsPerHost: 64}
 }
 
+func TestTLSKeyThatOthersCanReadIsLogged(t *testing.T) {
+	t.Parallel()
+	const message = "others can read or write the TLS key: they can pose as this server"
+	p := newPair(t, t.TempDir())
+	for mode, want := range map[os.FileMode]bool{0o600: false, 0o640: false, 0o644: true, 0o660: true} {
+		if err := os.Chmod(p.key, mode); err != nil {
+			t.Fatal(err)
+		}
+		s := startTLS(t, p)
+		if line, found := s.log.find("msg", message); found != want || found && line["path"] != p.key {
+			t.Errorf("%v: the log has %v", mode, line)
+		}
+		s.stop()
+	}
+}
+
 func TestServingHTTPS(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, t.TempDir())
 	s := startTLS(t, p, asAdmin...)
 	if !strings.HasPrefix(s.url, "https://") {
-		t.Errorf("it says that it is at %s", s.url)
+		t.Errorf("the logged URL is %s", s.url)
 	}
 	admin := s.logIn(t, adminEmail, adminPassword)
 	for status, r := range map[int]request{
@@ -117,12 +133,13 @@ func TestServingHTTPS(t *testing.T) {
 	}
 	defer conn.Close()
 	_, _ = io.WriteString(conn, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-	if answer, _ := io.ReadAll(conn); strings.Contains(string(answer), "200") {
-		t.Errorf("who does not encrypt is told %q", answer)
+	if answer, _ := io.ReadAll(conn); !strings.HasPrefix(string(answer), "HTTP/1.1 400 ") ||
+		!strings.Contains(string(answer), `{"message":"This port speaks HTTPS: begin the URL with https://"}`) || strings.Contains(string(answer), "Strict-Transport") {
+		t.Errorf("a request without TLS is answered with %q", answer)
 	}
 }
 
-func TestWithoutTLSBrowsersAreNotToldToInsistOnIt(t *testing.T) {
+func TestWithoutTLSNoStrictTransportSecurityIsSent(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t))
 	if got := s.do(t, request{method: "GET", path: "/healthz"}).header.Get("Strict-Transport-Security"); got != "" {
@@ -130,7 +147,18 @@ func TestWithoutTLSBrowsersAreNotToldToInsistOnIt(t *testing.T) {
 	}
 }
 
-func TestHangupHasTheCertificateReadAgain(t *testing.T) {
+func TestHSTSCanBeTurnedOff(t *testing.T) {
+	t.Parallel()
+	for setting, sent := range map[string]bool{"--hsts=OFF": false, "WIDGETD_HSTS=oFF": false, "--hsts=False": false, "--hsts": true, "--hsts=ON": true} {
+		s := startTLS(t, newPair(t, t.TempDir()), setting)
+		got := s.do(t, request{method: "GET", path: "/healthz"}).header.Get("Strict-Transport-Security")
+		if (got != "") != sent {
+			t.Errorf("%s: Strict-Transport-Security: %q", setting, got)
+		}
+	}
+}
+
+func TestHangupReloadsTheCertificate(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := startTLS(t, newPair(t, dir))
@@ -147,13 +175,13 @@ func TestHangupHasTheCertificateReadAgain(t *testing.T) {
 	}
 	s.hangUp(t, "the certificate stays as it is")
 	if record, _ := s.log.find("msg", "the certificate stays as it is"); !strings.Contains(record["error"].(string), "--tls-cert") {
-		t.Errorf("the log does not say why: %v", record)
+		t.Errorf("the log record has no reason: %v", record)
 	}
 	s.trust(renewed)
 	s.do(t, healthz).want(t, 200, "")
 }
 
-func TestHangupWithoutACertificateEndsNothing(t *testing.T) {
+func TestHangupWithoutACertificateDoesNotStopTheServer(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t))
 	s.hangUp(t, "there is no certificate to read again")
@@ -166,7 +194,7 @@ func (s *server) hangUp(t *testing.T, message string) {
 		t.Fatal(err)
 	}
 	if _, ok := s.log.await("msg", message, s.exited); !ok {
-		t.Fatalf("the server does not say %q:\n%s", message, s.log)
+		t.Fatalf("the server does not log %q:\n%s", message, s.log)
 	}
 }
 
@@ -187,11 +215,11 @@ func TestHealthcheckOverTLS(t *testing.T) {
 	run(t, "", "healthcheck", "--addr", s.addr, "--tls-cert", "/nowhere").wantRefusal(t, "--tls-cert (WIDGETD_TLS_CERT)", "/nowhere")
 }
 
-func TestCertificatesOfNoUse(t *testing.T) {
+func TestUnusableCertificatesAreRefused(t *testing.T) {
 	t.Parallel()
 	p, other := newPair(t, t.TempDir()), newPair(t, t.TempDir())
 	serve := []string{"--addr", "127.0.0.1:0", "--data", folder(t)}
-	for says, settings := range map[string][]string{
+	for reason, settings := range map[string][]string{
 		"both or neither":    {"--tls-cert", p.cert},
 		"set both or":        {"WIDGETD_TLS_KEY=" + p.key},
 		"/nowhere":           {"--tls-cert", "/nowhere", "--tls-key", p.key},
@@ -199,6 +227,6 @@ func TestCertificatesOfNoUse(t *testing.T) {
 		"does not match":     {"--tls-cert", p.cert, "--tls-key", other.key},
 		"failed to find any": {"--tls-cert", p.cert, "--tls-key", os.DevNull},
 	} {
-		run(t, "", append(settings, serve...)...).wantRefusal(t, "WIDGETD_TLS_CERT", "WIDGETD_TLS_KEY", says)
+		run(t, "", append(settings, serve...)...).wantRefusal(t, "WIDGETD_TLS_CERT", "WIDGETD_TLS_KEY", reason)
 	}
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 )
 
-// secretKey is the key of servers for which tests make tokens of their own.
+// secretKey is the key of servers whose tokens the tests sign themselves.
 const secretKey = "a key of at least 32 bytes for tests"
 
-// sign returns a token of the claims.
+// sign returns a token with the claims.
 func sign(t *testing.T, method jwt.SigningMethod, key any, claims jwt.MapClaims) string {
 	t.Helper()
 	token, err := jwt.NewWithClaims(method, claims).SignedString(key)
@@ -25,7 +25,7 @@ func sign(t *testing.T, method jwt.SigningMethod, key any, claims jwt.MapClaims)
 	return token
 }
 
-// decode returns the claims of a token, and its header, unverified.
+// decode returns the header and the claims of a token without verifying it.
 func decode(t *testing.T, token string) (header, claims map[string]any) {
 	t.Helper()
 	for i, part := range []*map[string]any{&header, &claims} {
@@ -40,7 +40,7 @@ func decode(t *testing.T, token string) (header, claims map[string]any) {
 	return header, claims
 }
 
-func TestTokenSaysWhoseItIsAndForHowLong(t *testing.T) {
+func TestTokenHasTheClaimsOfItsUser(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t), asAdmin...)
 	before := time.Now().Unix()
@@ -75,7 +75,7 @@ func TestTokenSaysWhoseItIsAndForHowLong(t *testing.T) {
 	}
 }
 
-func TestTokenIsRefusedUnlessEverythingAboutItIsRight(t *testing.T) {
+func TestTokenIsRefusedUnlessAllOfItIsValid(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t), append(asAdmin, "WIDGETD_SECRET_KEY="+secretKey)...)
 	genuine := s.logIn(t, adminEmail, adminPassword)
@@ -98,7 +98,7 @@ func TestTokenIsRefusedUnlessEverythingAboutItIsRight(t *testing.T) {
 		"issued":                genuine,
 		"made with the key":     with("admin", true),
 		"with another claim":    with("more", "than needed"),
-		"valid since long":      with("nbf", now.Add(-time.Hour).Unix()),
+		"with a past nbf":       with("nbf", now.Add(-time.Hour).Unix()),
 		"issued a second ahead": with("iat", now.Add(time.Second).Unix()),
 	} {
 		if got := s.do(t, get("/auth/user", token)); got.status != 200 {
@@ -108,53 +108,53 @@ func TestTokenIsRefusedUnlessEverythingAboutItIsRight(t *testing.T) {
 
 	unsigned := sign(t, jwt.SigningMethodNone, jwt.UnsafeAllowNoneSignatureType, good)
 	refused := map[string]string{
-		"nothing but dots":           "..",
-		"one part":                   part[0],
-		"two parts":                  part[0] + "." + part[1],
-		"four parts":                 genuine + "." + part[2],
-		"no signature":               part[0] + "." + part[1] + ".",
-		"signature of another":       part[0] + "." + strings.Split(with("admin", true), ".")[1] + "." + part[2],
-		"cut short":                  genuine[:len(genuine)-1],
-		"one more character":         genuine + "A",
-		"padding":                    genuine + "=",
-		"two in one":                 genuine + " " + genuine,
-		"no algorithm":               unsigned,
-		"no algorithm, but signed":   strings.TrimSuffix(unsigned, ".") + "." + part[2],
-		"algorithm HS384":            sign(t, jwt.SigningMethodHS384, []byte(secretKey), good),
-		"algorithm HS512":            sign(t, jwt.SigningMethodHS512, []byte(secretKey), good),
-		"another key":                sign(t, jwt.SigningMethodHS256, []byte(secretKey+"."), good),
-		"empty key":                  sign(t, jwt.SigningMethodHS256, []byte{}, good),
-		"not valid yet":              with("nbf", now.Add(time.Minute).Unix()),
-		"issued in the future":       with("iat", now.Add(time.Minute).Unix()),
-		"admin as a text":            with("admin", "true"),
-		"admin as a number":          with("admin", 1),
-		"sub as a number":            with("sub", 5),
-		"sub that is no id":          with("sub", adminEmail),
-		"jti as a list":              with("jti", []string{"x"}),
-		"jti that is empty":          with("jti", ""),
-		"exp as a text":              with("exp", fmt.Sprint(good["exp"])),
-		"iat as a text":              with("iat", fmt.Sprint(good["iat"])),
-		"exp beyond all numbers":     with("exp", 1e300),
-		"account that is not there":  with("sub", "6ba7b811-9dad-41d1-80b4-00c04fd430c8"),
-		"admin, signature untouched": part[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"admin":true}`)) + "." + part[2],
+		"nothing but dots":            "..",
+		"one part":                    part[0],
+		"two parts":                   part[0] + "." + part[1],
+		"four parts":                  genuine + "." + part[2],
+		"no signature":                part[0] + "." + part[1] + ".",
+		"signature of another":        part[0] + "." + strings.Split(with("admin", true), ".")[1] + "." + part[2],
+		"cut short":                   genuine[:len(genuine)-1],
+		"one more character":          genuine + "A",
+		"padding":                     genuine + "=",
+		"two tokens":                  genuine + " " + genuine,
+		"no algorithm":                unsigned,
+		"no algorithm, but signed":    strings.TrimSuffix(unsigned, ".") + "." + part[2],
+		"algorithm HS384":             sign(t, jwt.SigningMethodHS384, []byte(secretKey), good),
+		"algorithm HS512":             sign(t, jwt.SigningMethodHS512, []byte(secretKey), good),
+		"another key":                 sign(t, jwt.SigningMethodHS256, []byte(secretKey+"."), good),
+		"empty key":                   sign(t, jwt.SigningMethodHS256, []byte{}, good),
+		"not valid yet":               with("nbf", now.Add(time.Minute).Unix()),
+		"issued in the future":        with("iat", now.Add(time.Minute).Unix()),
+		"admin as a text":             with("admin", "true"),
+		"admin as a number":           with("admin", 1),
+		"sub as a number":             with("sub", 5),
+		"sub that is no id":           with("sub", adminEmail),
+		"jti as a list":               with("jti", []string{"x"}),
+		"jti that is empty":           with("jti", ""),
+		"exp as a text":               with("exp", fmt.Sprint(good["exp"])),
+		"iat as a text":               with("iat", fmt.Sprint(good["iat"])),
+		"exp too large":               with("exp", 1e300),
+		"account that does not exist": with("sub", "6ba7b811-9dad-41d1-80b4-00c04fd430c8"),
+		"admin, signature untouched":  part[0] + "." + base64.RawURLEncoding.EncodeToString([]byte(`{"admin":true}`)) + "." + part[2],
 	}
 	for name := range maps.Keys(good) {
 		refused["without "+name] = with(name, nil)
 	}
 	for i := range genuine {
-		refused[fmt.Sprintf("character %d is another", i)] = genuine[:i] + other(genuine[i]) + genuine[i+1:]
+		refused[fmt.Sprintf("character %d changed", i)] = genuine[:i] + other(genuine[i]) + genuine[i+1:]
 	}
 	for name, token := range refused {
 		t.Run(name, func(t *testing.T) { s.do(t, get("/auth/user", token)).wantTokenRefused(t, tokenInvalid) })
 	}
-	s.do(t, post("/widgets", refused["account that is not there"], widgetFields().with("name", "orphan"))).
+	s.do(t, post("/widgets", refused["account that does not exist"], widgetFields().with("name", "orphan"))).
 		wantTokenRefused(t, tokenInvalid)
 	s.do(t, get("/auth/user", with("exp", now.Add(-time.Second).Unix()))).wantTokenRefused(t, tokenExpired)
 	s.do(t, get("/auth/user", genuine)).want(t, 200, "")
 }
 
-// other returns a character that differs from c in one bit of what it stands for
-// in base64, the lowest: the one that a lax decoder ignores at the end.
+// other returns the base64 character whose value differs from that of c in the lowest
+// bit. A lax decoder ignores this bit in the last character.
 func other(c byte) string {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 	i := strings.IndexByte(alphabet, c)
@@ -164,7 +164,7 @@ func other(c byte) string {
 	return alphabet[i^1 : i^1+1]
 }
 
-func TestTokenExpiresWhenItsLifeEnds(t *testing.T) {
+func TestTokenExpiresAtItsExpiry(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t), "--token-ttl", "1s")
 	res := s.do(t, post("/auth/register", "", fields{"email": userEmail, "password": userPassword}))
@@ -182,7 +182,7 @@ func TestTokenExpiresWhenItsLifeEnds(t *testing.T) {
 		}
 		res.wantTokenRefused(t, tokenExpired)
 		if time.Now().Before(expiry) {
-			t.Error("expired early")
+			t.Error("the token expired too early")
 		}
 		break
 	}
@@ -190,14 +190,14 @@ func TestTokenExpiresWhenItsLifeEnds(t *testing.T) {
 	s.logIn(t, userEmail, userPassword)
 }
 
-func TestTokenOfDaysTellsThem(t *testing.T) {
+func TestTokenLifetimeIsShownInDays(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t), "WIDGETD_TOKEN_TTL=26h3m5s")
 	token := s.register(t, userEmail, userPassword)
 	wantMatch(t, s.do(t, get("/auth/user", token)).text("token_expires_in"), `^1 day, 02:0[23]:\d\d$`)
 }
 
-func TestLogInsOfOneSecondGiveTokensOfTheirOwn(t *testing.T) {
+func TestLogInsInTheSameSecondGetDifferentTokens(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t))
 	s.register(t, userEmail, userPassword)
@@ -209,7 +209,7 @@ func TestLogInsOfOneSecondGiveTokensOfTheirOwn(t *testing.T) {
 			continue
 		}
 		if first == second {
-			t.Fatal("both got the same token")
+			t.Fatal("both log-ins got the same token")
 		}
 		s.do(t, post("/auth/logout", first, nil)).want(t, 200, "")
 		third := s.logIn(t, userEmail, userPassword)

@@ -9,16 +9,15 @@ import (
 	"time"
 )
 
-// The tests that break things make so many rounds by themselves, and go on for as
-// long as -torture says (see task torture). What they do by chance follows from
-// -seed.
+// The tests that inject faults run in rounds: a few by default, and as many as fit
+// into the time that -torture sets (see task torture).
 var (
-	torture = flag.Duration("torture", 0, "how long each of the tests that break things goes on")
-	seed    = flag.Uint64("seed", 1, "what the tests that break things draw their random numbers from")
+	torture = flag.Duration("torture", 0, "minimum duration of each test that injects faults")
+	seed    = flag.Uint64("seed", 1, "seed of the random numbers of the tests that inject faults")
 )
 
-// rounds yields 0, 1, 2 and so on: as many as that at least, and then until the
-// time is up.
+// rounds yields 0, 1, 2 and so on: at least the given number of values, and more
+// until the time of -torture has passed. It stops when the test has failed.
 func rounds(t *testing.T, atLeast int) iter.Seq[int] {
 	return func(yield func(int) bool) {
 		for began, n := time.Now(), 0; n < atLeast || time.Since(began) < *torture; n++ {
@@ -29,35 +28,35 @@ func rounds(t *testing.T, atLeast int) iter.Seq[int] {
 	}
 }
 
-// random returns random numbers of a round's own.
+// random returns the random numbers for a round. They follow from -seed.
 func random(t *testing.T, round int) *rand.Rand {
 	t.Helper()
 	t.Logf("round %d of -seed=%d", round, *seed)
 	return rand.New(rand.NewPCG(*seed, uint64(round)))
 }
 
-// figures are what a test that breaks things has to show for it.
+// figures counts requests, faults and checks of a test that injects faults.
 type figures struct {
 	servers map[*server]bool
-	faults  int
-	facts   int // that were acknowledged and checked
-	lost    int // of those
+	faults  int // injected
+	facts   int // acknowledged and then checked
+	lost    int // facts that were no longer true
 }
 
 func newFigures() *figures { return &figures{servers: map[*server]bool{}} }
 
-// watch has the figures include what is asked of these servers.
+// watch adds the requests of these servers to the figures.
 func (f *figures) watch(servers ...*server) {
 	for _, s := range servers {
 		f.servers[s] = true
 	}
 }
 
-// check counts a fact and, unless it still is one, tells what became of it.
-func (f *figures) check(t *testing.T, still bool, format string, args ...any) {
+// check counts a fact. If it is no longer true, check reports the given message.
+func (f *figures) check(t *testing.T, isTrue bool, format string, args ...any) {
 	t.Helper()
 	f.facts++
-	if !still {
+	if !isTrue {
 		f.lost++
 		t.Errorf(format, args...)
 	}
@@ -74,7 +73,7 @@ func (f *figures) log(t *testing.T) {
 		requests, f.faults, f.facts, f.lost)
 }
 
-// countdown tells when it was counted down.
+// countdown closes reached when count was called n times.
 type countdown struct {
 	left    atomic.Int64
 	reached chan struct{}
@@ -92,13 +91,12 @@ func (c *countdown) count() {
 	}
 }
 
-// await waits until it was counted down, which takes long only when something
-// is wrong.
+// await waits until reached is closed.
 func (c *countdown) await(t *testing.T) {
 	t.Helper()
 	select {
 	case <-c.reached:
 	case <-time.After(patience):
-		t.Error("the clients do not get on")
+		t.Error("the clients make no progress")
 	}
 }

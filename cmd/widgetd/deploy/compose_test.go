@@ -1,5 +1,5 @@
-// Package deploy checks the compose file with the library that Docker Compose
-// reads it with. It is a module of its own so that nobody else needs that.
+// Package deploy tests the compose file with the parser of Docker Compose. It is a
+// separate module, so that the main module does not depend on that parser.
 package deploy
 
 import (
@@ -11,7 +11,7 @@ import (
 	"github.com/compose-spec/compose-go/v2/types"
 )
 
-const secret = "a secret of the operator's that is in no file"
+const secret = "a secret of the operator that is in no file"
 
 func load(t *testing.T, environment ...string) (*types.Project, error) {
 	t.Helper()
@@ -51,10 +51,10 @@ func TestComposeFileIsTwoServersOnAReplicaSet(t *testing.T) {
 func checkServer(t *testing.T, service types.ServiceConfig) {
 	t.Helper()
 	if key := service.Environment["WIDGETD_SECRET_KEY"]; key == nil || *key != secret {
-		t.Errorf("%s has another key than the operator's", service.Name)
+		t.Errorf("%s does not have the key of the operator", service.Name)
 	}
 	if !service.ReadOnly || !slices.Equal(service.CapDrop, []string{"ALL"}) || service.Privileged {
-		t.Errorf("%s may do more than it needs", service.Name)
+		t.Errorf("%s has more rights than it needs", service.Name)
 	}
 	if wait := service.DependsOn["mongodb-set"].Condition; wait != types.ServiceConditionCompletedSuccessfully {
 		t.Errorf("%s does not wait for the replica set: %q", service.Name, wait)
@@ -65,7 +65,7 @@ func checkServer(t *testing.T, service types.ServiceConfig) {
 	}
 }
 
-func TestComposeFileHasNoSecretInIt(t *testing.T) {
+func TestComposeFileContainsNoSecret(t *testing.T) {
 	if _, err := load(t); err == nil || !strings.Contains(err.Error(), "WIDGETD_SECRET_KEY") {
 		t.Errorf("without a key: %v", err)
 	}
