@@ -1,0 +1,370 @@
+package main
+
+// mutant is a change of one file that breaks a promise.
+type mutant struct {
+	promise  string // the broken promise, in the words of the promise
+	file     string // slash-separated, relative to the root of the module
+	before   string // a text that is in the file exactly once
+	after    string // what stands in its place
+	folder   string // of the package whose test must fail
+	testName string // of the test or the subtest
+}
+
+const (
+	engine      = "adapters/boltdb/internal/engine"
+	boltdb      = "adapters/boltdb"
+	fiberhttp   = "adapters/fiberhttp"
+	jwtsigner   = "adapters/jwtsigner"
+	mongodb     = "adapters/mongodb"
+	conformance = "ports/conformance"
+)
+
+// mutants returns the list. A mutant belongs to the part of the program whose promise it
+// breaks.
+func mutants() []mutant {
+	return []mutant{
+		// What was acknowledged stays.
+		{
+			"a transaction is on disk before it is acknowledged",
+			engine + "/file.go", "		NoStatistics: true,", "		NoStatistics: true, NoSync: true,",
+			engine, "TestOpenFileSyncsEveryTransaction",
+		},
+		{
+			"a write is acknowledged after its commit",
+			engine + "/writer.go", "	err := db.transact(batch)\n	if err != nil && len(batch) > 1",
+			"	for _, op := range batch {\n		op.done <- nil\n	}\n	err := db.transact(batch)\n	if err != nil && len(batch) > 1",
+			engine, "TestRefusedOperationsDoNotCommit",
+		},
+		{
+			"a failed fsync is settled before the next write",
+			engine + "/writer.go", "		db.inDoubt = db.shows(id)", "		db.inDoubt = false",
+			engine, "TestFailedSyncIsRecoveredBeforeTheNextWrite",
+		},
+		{
+			"a write into a file that was moved away is not acknowledged",
+			engine + "/writer.go", "		misplaced = db.checkPlace()", "		misplaced = nil",
+			engine, "TestAcknowledgedWritesAreInTheFileAtThePath",
+		},
+		{
+			"a file gets its name after its content is on disk",
+			"adapters/internal/durable/durable.go", "		err = temp.Sync()", "		err = nil",
+			"app", "TestPowerCuts",
+		},
+		{
+			"a name is on disk before the file is used",
+			"adapters/internal/durable/durable.go", "	return errors.Join(folder.Sync(), folder.Close())", "	return folder.Close()",
+			"app", "TestPowerCuts",
+		},
+		{
+			"a new file does not replace an existing one",
+			"adapters/internal/durable/durable.go", "	err = link(temp, path)\n", "	err = os.Rename(temp, path)\n",
+			"adapters/internal/durable", "TestCreateFile",
+		},
+		{
+			"a record that does not match its checksum is refused",
+			engine + "/table.go", "	if binary.BigEndian.Uint32(value) != checksum(key, content) {", "	if binary.BigEndian.Uint32(value) == 0 {",
+			engine, "TestDamagedRecords",
+		},
+		{
+			"a page without its elements is damage",
+			engine + "/pages.go", "	if page.count == 0 && id != p.meta.root {", "	if page.count == 0 && page.kind == branchPage {",
+			engine, "TestEveryPageWithoutElements",
+		},
+		{
+			"a file of a later format is refused",
+			engine + "/schema.go", "format > s.Format", "format > s.Format+1",
+			engine, "TestLaterFormatIsRefused",
+		},
+		{
+			"the old file is kept by a migration",
+			engine + "/migrate.go", "	if !kept {", "	if kept {",
+			engine, "TestMigrationKeepsOldRecordsReadable",
+		},
+		{
+			"a backup is checked while it is made",
+			engine + "/backup.go", "		err := s.check(func(int) error { return db.Ready(ctx) })\n", "		var err error\n",
+			engine, "TestBackupAndCheckFindDamage",
+		},
+
+		// A token dies at once.
+		{
+			"a logged-out token is refused",
+			"domain/cutoff.go", "	case r.LoggedOut, r.CutOff != UUID{} && r.CutOff != claims.CutOff:", "	case r.CutOff != UUID{} && r.CutOff != claims.CutOff:",
+			"domain", "TestRevocationCheck",
+		},
+		{
+			"a token of before the cut-off is refused",
+			"domain/cutoff.go", "	case r.LoggedOut, r.CutOff != UUID{} && r.CutOff != claims.CutOff:", "	case r.LoggedOut:",
+			"domain", "TestRevocationCheck",
+		},
+		{
+			"a token of a deleted account is invalid",
+			"domain/cutoff.go", "	case r.CutOff == AccountDeleted:", "	case r.CutOff == AccountDeleted && claims.CutOff != UUID{}:",
+			"domain", "TestRevocationCheck",
+		},
+		{
+			"every request asks the blacklist",
+			"app/auth/auth.go", "	if err := revocation.Check(claims); err != nil {", "	if err := revocation.Check(claims); err != nil && claims.Admin {",
+			"app/auth", "TestAuthenticateChecksSignatureThenExpiryThenBlacklist",
+		},
+		{
+			"no token is accepted while the store does not answer",
+			"app/auth/auth.go", "	revocation, err := s.keeper.Blacklist.Check(ctx, claims)\n	if err != nil {", "	revocation, err := s.keeper.Blacklist.Check(ctx, claims)\n	if err != nil && domain.KindOf(err) != domain.Unavailable {",
+			"app/auth", "TestAuthenticateFailsClosed",
+		},
+		{
+			"the expiry is checked for remembered tokens too",
+			"app/auth/auth.go", "	if err := claims.CheckAt(s.keeper.Clock.Now()); err != nil {", "	if err := claims.CheckAt(claims.IssuedAt); err != nil {",
+			"app/auth", "TestExpiryFollowsTheWallClockAlone",
+		},
+		{
+			"a log-out reaches the blacklist",
+			"app/auth/auth.go", "		return s.keeper.Blacklist.Add(ctx, domain.NewBlacklistedToken(claims))", "		return nil",
+			"app/auth", "TestLogOutBlacklistsTheTokenUntilItExpires",
+		},
+		{
+			"a token carries the cut-off of its log-in",
+			"app/auth/auth.go", "	claims.CutOff = cutOff\n", "	_ = cutOff\n",
+			"app/auth", "TestTokenOfALogInCarriesTheCutOff",
+		},
+		{
+			"the signer writes the cut-off into the token",
+			jwtsigner + "/signer.go", "		payload[cutOffClaim] = claims.CutOff.String()", "		_ = cutOffClaim",
+			jwtsigner, "TestRoundTrip",
+		},
+		{
+			"a token is refused at the second in which it expires",
+			"domain/claims.go", "	case !now.Before(c.ExpiresAt):", "	case now.After(c.ExpiresAt):",
+			"domain", "TestClaimsAreValidFromIssueToExpiry",
+		},
+		{
+			"a logged-out token is remembered until it expires by both clocks",
+			"domain/retention.go", "	return !now.Before(r.ExpiresAt) && running >= r.Until", "	return !now.Before(r.ExpiresAt) || running >= r.Until",
+			"domain", "TestRetentionEndsByBothClocks",
+		},
+		{
+			"a cut-off is remembered as long as the longest token lives",
+			"domain/cutoff.go", "	lifetime := max(ttl, minCutOffLifetime)", "	lifetime := ttl",
+			"domain", "TestCutOffIsRememberedAsLongAsTheLongestToken",
+		},
+		{
+			"the blacklist is read again after a restart",
+			boltdb + "/blacklist.go", "			retentions[token.id] = later(retentions, token.id, token.retention)", "			_ = later(retentions, token.id, token.retention)",
+			boltdb, "TestBlacklistDurable",
+		},
+		{
+			"a cut-off is in memory when it is acknowledged",
+			boltdb + "/cutoffs.go", "	b.cutOffs[subject] = c\n", "	_ = c\n",
+			boltdb, "TestBlacklist",
+		},
+		{
+			"a change of the role ends the tokens",
+			"app/accounts/change.go", "	if after.Admin == before.Admin && after.PasswordHash", "	if after.PasswordHash",
+			"app/accounts", "TestChangeWritesTheAccountThenEndsItsTokens",
+		},
+
+		// Only our tokens are good.
+		{
+			"the algorithm belongs to the key",
+			jwtsigner + "/signer.go", "	if token.Method != k.method {", "	if token.Method == nil {",
+			jwtsigner, "TestAdversary",
+		},
+		{
+			"a token with an unknown critical header is refused",
+			jwtsigner + "/signer.go", `	if _, found := token.Header["crit"]; found {`, `	if _, found := token.Header["crit"]; !found && token.Header == nil {`,
+			jwtsigner, "TestConformance",
+		},
+		{
+			"a token for another audience is refused",
+			jwtsigner + "/signer.go", "		if !isAudience(audience, s.audience) {", "		if audience == nil {",
+			jwtsigner, "TestIssuerAndAudience",
+		},
+		{
+			"an invalid token is not remembered as valid",
+			jwtsigner + "/signer.go", "	key, claims, err := s.verify(r, token)\n	if err != nil {", "	key, claims, err := s.verify(r, token)\n	if err != nil && key != nil {\n		key.cache.add(sum, claims)\n	}\n	if err != nil {",
+			jwtsigner, "TestInvalidTokensAreNotCached",
+		},
+		{
+			"a removed key takes the tokens that it verified with it",
+			jwtsigner + "/ring.go", "		r.keys = append(r.keys, &verifier{key, v.cache})", "		r.keys = append(r.keys, &verifier{key, v.cache})\n		if earlier != nil {\n			r.keys[len(r.keys)-1].cache = earlier.keys[0].cache\n		}",
+			jwtsigner, "TestRotation",
+		},
+		{
+			"the JWKS has no secret",
+			jwtsigner + "/ring.go", "		if v.IsSecret() {\n			continue\n		}\n		members, err", "		if v.IsSecret() {\n			set.Keys = append(set.Keys, map[string]string{\"kid\": v.id})\n			continue\n		}\n		members, err",
+			jwtsigner, "TestJWKSHasThePublicKeysOnly",
+		},
+		{
+			"a rotated key verifies until its last token expires",
+			jwtsigner + "/lifetime.go", "	last := now.Add(l.TokenTTL)", "	last := now.Add(l.TokenTTL / 2)",
+			jwtsigner, "TestRotatedSecretVerifiesUntilItsLastTokenExpires",
+		},
+		{
+			"a key file that others may read is refused",
+			jwtsigner + "/previous.go", "	if mode := info.Mode().Perm(); isOpenToOthers(path, mode) {", "	if mode := info.Mode().Perm(); isOpenToOthers(path, mode) && mode > 0o777 {",
+			jwtsigner, "TestFileThatCannotBeUsedIsNamed",
+		},
+
+		// Who may do what.
+		{
+			"an administrator is looked up in the store",
+			"app/internal/authorize/authorize.go", "	if !user.Admin {", "	if !user.Admin && !claims.Admin {",
+			"app/accounts", "TestEveryMethodLooksAtTheAccountOfTheActor",
+		},
+		{
+			"a disabled account does nothing",
+			"app/internal/authorize/authorize.go", "	case user.Disabled:", "	case user.Disabled && !user.Admin:",
+			"app/accounts", "TestEveryMethodLooksAtTheAccountOfTheActor",
+		},
+		{
+			"one administrator stays",
+			boltdb + "/users.go", "		if !changed.IsActiveAdmin() {", "		if changed.Disabled {",
+			boltdb, "TestUsers",
+		},
+		{
+			"a wrong password and an unknown email take the same time",
+			"app/auth/auth.go", "		match, outdated, err := s.keeper.Hasher.Verify(ctx, user.PasswordHash, password)", "		if user.PublicID == (domain.UUID{}) {\n			return domain.ErrCredentialsMismatch\n		}\n		match, outdated, err := s.keeper.Hasher.Verify(ctx, user.PasswordHash, password)",
+			"app/auth", "TestLogInHidesWhetherTheAccountExists",
+		},
+		{
+			"a closed registration is closed",
+			fiberhttp + "/auth.go", "	if s.config.RegistrationClosed {", "	if s.config.RegistrationClosed && len(c.Body()) == 0 {",
+			fiberhttp, "TestClosedRegistrationIsRefusedBeforeTheBody",
+		},
+		{
+			"introspection needs its secret",
+			fiberhttp + "/introspect.go", "	return equal == 1", "	return equal == 1 || len(texts) > 1",
+			fiberhttp, "TestIntrospectionNeedsItsSecret",
+		},
+		{
+			"only a trusted proxy names the client",
+			fiberhttp + "/client.go", "	if !s.isTrustedProxy(addr) {\n		return addr\n	}\n", "	if len(s.config.TrustedProxies) == 0 {\n		return addr\n	}\n",
+			fiberhttp, "TestClientIsTheLastAddressThatIsNoTrustedProxy",
+		},
+
+		// Limits.
+		{
+			"the limit is the number of failures, not one more",
+			fiberhttp + "/internal/ratelimit/ratelimit.go", "	case c.events >= l.config.Limit:", "	case c.events > l.config.Limit:",
+			fiberhttp + "/internal/ratelimit", "TestBeginReturnsExceededErrorUntilTheWindowEnds",
+		},
+		{
+			"simultaneous attempts are counted before they end",
+			fiberhttp + "/internal/ratelimit/ratelimit.go", "	case c.events+c.active >= l.config.Limit:\n		c.waiting++", "	case c.events >= l.config.Limit:\n		c.waiting++",
+			fiberhttp + "/internal/ratelimit", "TestBeginWaitsForAttemptsInProgress",
+		},
+		{
+			"an unknown email counts as a failed log-in",
+			fiberhttp + "/auth.go", "func isWrongPassword(err error) bool { return errors.Is(err, domain.ErrCredentialsMismatch) }", "func isWrongPassword(err error) bool { return errors.Is(err, domain.ErrTokenInvalid) }",
+			fiberhttp, "TestFailedLogInsAreLimited",
+		},
+
+		// Versions and lists.
+		{
+			"a write holds to If-Match",
+			"domain/version.go", "	return (c.Match == nil || c.Match.Has(v)) && ", "	return ",
+			"domain", "TestCondition",
+		},
+		{
+			"a weak tag does not match If-Match",
+			fiberhttp + "/versions.go", "(weak || !tag.weak)", "(weak || tag.weak || !tag.weak)",
+			fiberhttp, "TestWritesTakeTheConditionFromTheHeaders",
+		},
+		{
+			"every write raises the version",
+			"domain/widget.go", "	w.Version++\n", "",
+			"domain", "TestChangedChangesOneFieldAndRaisesTheVersion",
+		},
+		{
+			"an update keeps the indexes",
+			boltdb + "/widgetindexes.go", "		if err := index.Remove(tx, from); err != nil {\n			return err\n		}\n		if err := index.Add(tx, to)", "		if err := index.Add(tx, to)",
+			boltdb, "TestIndexesMatchAModel",
+		},
+		{
+			"a deletion keeps the indexes",
+			boltdb + "/widgets.go", "	if err := removeFromIndexes(tx, key, widget); err != nil {\n		return domain.Widget{}, err\n	}\n", "",
+			boltdb, "TestIndexesMatchAModel",
+		},
+		{
+			"both bounds of a deadline are inclusive",
+			"domain/slice.go", "!at.After(q.To.Time())", "at.Before(q.To.Time())",
+			"domain", "TestQueryIncludesBothBounds",
+		},
+		{
+			"a cursor that the server has not made is refused",
+			"domain/cursor.go", "	if !hmac.Equal(b[1:1+macBytes], k.mac(position, query)) {", "	if len(b) < 1+macBytes {",
+			"domain", "TestOtherCursorsAreRefused",
+		},
+		{
+			"a cursor belongs to its query",
+			"domain/cursor.go", `cursorVersion, len(position), position, query)`, `cursorVersion, len(position), position, "")`,
+			"domain", "TestOtherCursorsAreRefused",
+		},
+
+		// The record of who did what, and what no text shows.
+		{
+			"a refused write leaves an entry in the audit record",
+			fiberhttp + "/audit.go", "	if r.recorded || r.method", "	if r.recorded || kindOf(err) == domain.Forbidden || r.method",
+			fiberhttp, "TestEveryWriteLeavesOneEntry",
+		},
+		{
+			"a failed operation leaves an entry in the audit record",
+			"app/internal/audited/audited.go", "	if recordErr := audit.Record(ctx, event); err == nil {", "	if err != nil {\n		return err\n	}\n	if recordErr := audit.Record(ctx, event); err == nil {",
+			"app/auth", "TestEventsOfRefusedLogIns",
+		},
+		{
+			"nothing is written without the audit record",
+			"app/internal/audited/audited.go", "	if err := audit.Ready(ctx); err != nil {\n		return err\n	}\n", "",
+			"app/widgets", "TestWriteIsUnavailableIfItCannotBeRecorded",
+		},
+		{
+			"a password is never printed",
+			"domain/password.go", "func (p Password) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, asterisks) }", "func (p Password) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, p.text) }",
+			"domain", "TestPasswordIsNeverPrinted",
+		},
+		{
+			"a response does not show the cause of an error",
+			fiberhttp + "/errors.go", "	s.logCause(c, err)\n	return respond(c, status, statusBody{Message: text})\n}", "	s.logCause(c, err)\n	return respond(c, status, statusBody{Message: err.Error()})\n}",
+			fiberhttp, "TestEveryErrorOfEveryPortIsAResponse",
+		},
+		{
+			"the password in a URL is not recorded",
+			"app/widgets/widgets.go", "change.InfoURL.Redacted()", "change.InfoURL.String()",
+			"app/widgets", "TestPasswordInAURLIsNotRecorded",
+		},
+		{
+			"the email of an account that is gone is removed by a job that survives a crash",
+			"app/departures/departures.go", "	if now-s.since[id] < SettleAfter {", "	if now-s.since[id] < 0 {",
+			"app/departures", "TestAccountIsSettledAMinuteAfterItWasSeen",
+		},
+
+		// Several servers on MongoDB.
+		{
+			"a write is acknowledged by a majority",
+			mongodb + "/client.go", `W: "majority", Journal`, `W: 1, Journal`,
+			mongodb, "TestURICannotWeakenTheConcerns",
+		},
+		{
+			"the blacklist is read from the primary",
+			mongodb + "/client.go", "SetReadPreference(readpref.Primary())", "SetReadPreference(readpref.Nearest())",
+			mongodb, "TestURICannotWeakenTheConcerns",
+		},
+
+		// Anyone's adapter can prove itself.
+		{
+			"the suite of a blacklist has a test of races",
+			conformance + "/blacklist.go", "		{\"RaceForLaterExpiry\", blacklist.raceForLaterExpiry},\n", "",
+			conformance, "TestSuitesDetectMutants/TokenBlacklist",
+		},
+		{
+			"the suite of widgets has a test of lost updates",
+			conformance + "/widgets.go", "		{\"RaceToUpdateVersion\", widgets.raceToUpdateVersion},\n", "",
+			conformance, "TestSuitesDetectMutants/WidgetRepository",
+		},
+		{
+			"the suite of widgets has a test of bounds",
+			conformance + "/widgets.go", "		{\"SliceWithBounds\", widgets.sliceWithBounds},\n", "",
+			conformance, "TestSuitesDetectMutants/WidgetRepository",
+		},
+	}
+}
