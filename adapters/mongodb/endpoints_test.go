@@ -20,7 +20,7 @@ import (
 const introspectionSecret = "what other services authenticate with"
 
 // TestEachEndpointSendsTheseCommands checks the commands that each endpoint sends to
-// MongoDB. The README has a table of them.
+// MongoDB. docs/several-servers.md has a table of them.
 func TestEachEndpointSendsTheseCommands(t *testing.T) {
 	t.Parallel()
 	db, sent := openRecorded(t, mongotest.URI(t))

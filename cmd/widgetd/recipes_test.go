@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// recipes is the folder of the files that README.md names.
+// recipes is the folder of the files that the documentation names.
 const recipes = "../../docs/recipes"
 
 // installed returns the program that the variable names, or else the one of that name. It

@@ -46,16 +46,16 @@ INSERT INTO site_user VALUES
 	(4, 'broken', 'not a hash', '2020-02-12 00:00:00.000000', 0, '11111111-2222-4333-8444-555555555555');
 `
 
-// queryOfREADME returns the query for SQLite in the README.
-func queryOfREADME(t *testing.T) string {
+// queryOfDocs returns the query for SQLite in docs/bring-accounts.md.
+func queryOfDocs(t *testing.T) string {
 	t.Helper()
-	readme, err := os.ReadFile(filepath.Join("..", "..", "..", "README.md"))
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "bring-accounts.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	match := regexp.MustCompile(`(?m)^sqlite3 site\.db "(.*)" > accounts\.jsonl$`).FindSubmatch(readme)
+	match := regexp.MustCompile(`(?m)^sqlite3 site\.db "(.*)" > accounts\.jsonl$`).FindSubmatch(text)
 	if match == nil {
-		t.Fatal("the README has no query for SQLite")
+		t.Fatal("docs/bring-accounts.md has no query for SQLite")
 	}
 	return string(match[1])
 }
@@ -90,7 +90,7 @@ func accountsOf(t *testing.T, query string) string {
 	return lines.String()
 }
 
-// TestUsersOfTheFlaskTutorialAreImported converts a table with the query of the README. The
+// TestUsersOfTheFlaskTutorialAreImported converts a table with the query of the documentation. The
 // accounts keep their ids, roles and passwords.
 func TestUsersOfTheFlaskTutorialAreImported(t *testing.T) {
 	t.Parallel()
@@ -99,7 +99,7 @@ func TestUsersOfTheFlaskTutorialAreImported(t *testing.T) {
 		Users: store.Users(), Widgets: store.Widgets(), Blacklist: store.Blacklist(), Clock: systemclock.Clock{},
 		NewID: func() domain.UUID { return domain.UUID(uuid.New()) },
 	})
-	lines := accountsOf(t, queryOfREADME(t))
+	lines := accountsOf(t, queryOfDocs(t))
 	var refused []int
 	report, err := service.Import(t.Context(), domain.Operator(), strings.NewReader(lines), ports.ImportOptions{
 		Accounts: true,
