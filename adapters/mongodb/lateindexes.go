@@ -70,18 +70,17 @@ func (l *lateIndexes) open(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		count, err := docs.count(ctx)
-		if err != nil {
-			return err
-		}
-		longest := time.Duration(0)
-		switch missing := l.notIn(name, existing); {
-		case len(missing) == 0:
-			longest = l.timeout
-		case count <= fewDocuments:
+		longest := l.timeout
+		if missing := l.notIn(name, existing); len(missing) > 0 {
+			count, err := docs.count(ctx)
+			if err != nil {
+				return err
+			}
 			longest = indexTimeout
-		default:
-			l.report(missing, count)
+			if count > fewDocuments {
+				longest = 0
+				l.report(missing, count)
+			}
 		}
 		if err := await(ctx, l.build(name), longest); err != nil {
 			return err
