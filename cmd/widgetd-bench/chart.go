@@ -17,7 +17,7 @@ func drawChart(file string, comparisons []result) error {
 	p := plot.New()
 	p.Title.Text = "Requests per second, relative to the opponent"
 	p.X.Min = 0
-	p.X.Tick.Marker = plot.ConstantTicks([]plot.Tick{{Value: 0, Label: "0"}, {Value: 0.25, Label: "0.25"}, {Value: 0.5, Label: "0.5"}, {Value: 0.75, Label: "0.75"}, {Value: 1, Label: "1"}})
+	p.X.Tick.Marker = plot.ConstantTicks([]plot.Tick{{Value: 0, Label: "0"}, {Value: 0.25, Label: "0.25"}, {Value: 0.5, Label: "0.5"}, {Value: 0.75, Label: "0.75"}, {Value: 1, Label: "1"}, {Value: 1.5, Label: "1.5"}, {Value: 2, Label: "2"}})
 	shown := slices.Clone(comparisons)
 	slices.Reverse(shown) // so that the first is at the top
 	var (
@@ -28,13 +28,13 @@ func drawChart(file string, comparisons []result) error {
 	)
 	for i, c := range shown {
 		names = append(names, c.Operation+" / "+c.Opponent.Name)
-		ratios = append(ratios, c.Ratio)
-		spreads.XYs = append(spreads.XYs, plotter.XY{X: c.Ratio, Y: float64(i)})
-		spreads.XErrors = append(spreads.XErrors, struct{ Low, High float64 }{c.Ratio - c.Lowest, c.Highest - c.Ratio})
-		if c.Target > 0 {
-			targets = append(targets, plotter.XY{X: c.Target, Y: float64(i)})
+		ratios = append(ratios, c.Ratio.Median)
+		spreads.XYs = append(spreads.XYs, plotter.XY{X: c.Ratio.Median, Y: float64(i)})
+		spreads.XErrors = append(spreads.XErrors, struct{ Low, High float64 }{c.Ratio.Median - c.Ratio.Lowest, c.Ratio.Highest - c.Ratio.Median})
+		if c.Target.Of == byRequests {
+			targets = append(targets, plotter.XY{X: c.Target.Limit, Y: float64(i)})
 		}
-		p.X.Max = max(p.X.Max, min(c.Highest, 2))
+		p.X.Max = max(p.X.Max, min(c.Ratio.Highest, 2.5))
 	}
 	bars, err := plotter.NewBarChart(ratios, vg.Points(14))
 	if err != nil {

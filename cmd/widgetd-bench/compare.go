@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -15,6 +16,14 @@ type side struct {
 	server  *process                  // nil: the work is done in this program
 	prepare func(time.Duration) error // runs before a round and is not measured; may be nil
 	run     func(time.Duration) (measured, error)
+	close   func() error // runs after the last round; may be nil
+}
+
+func (s side) end() error {
+	if s.close == nil {
+		return nil
+	}
+	return s.close()
 }
 
 // inLongRounds returns the side with rounds that are three times as long. A log-in takes
@@ -30,8 +39,35 @@ func (s side) inLongRounds() side {
 // is built on.
 type comparison struct {
 	operation         string
-	target            float64 // the lowest ratio that is acceptable; 0: there is no target
+	target            target
 	program, opponent side
+}
+
+// target is the ratio that the program should reach in a comparison. The zero target is
+// no target.
+type target struct {
+	Of    figure  `json:"of"`
+	Limit float64 `json:"limit"`          // what is acceptable
+	Goal  float64 `json:"goal,omitempty"` // what is wanted; 0: the limit
+}
+
+// figure is the figure of the two sides that a target compares.
+type figure string
+
+const (
+	byRequests figure = "requests/s" // the ratio should be at least the target
+	byCPU      figure = "CPU"        // of a request; at most
+	byTime     figure = "p50"        // the median latency of a lone client; at most
+)
+
+func atLeast(limit, goal float64) target { return target{byRequests, limit, goal} }
+
+// isReached reports whether a ratio is the wanted one or a better one.
+func (t target) isReached(ratio, wanted float64) bool {
+	if t.Of == byRequests {
+		return ratio >= wanted
+	}
+	return ratio <= wanted
 }
 
 // sideResult is the result of one side: medians of its rounds, and percentiles of the
@@ -51,36 +87,61 @@ type sideResult struct {
 // sample is the result of one round of one side.
 type sample struct {
 	Elapsed   time.Duration `json:"elapsed_ns"`
+	P50       time.Duration `json:"p50_ns"`
 	PerSecond float64       `json:"requests_per_second"`
 	CPU       time.Duration `json:"cpu_per_request_ns"`
 	Generator time.Duration `json:"generator_cpu_per_request_ns"`
 }
 
-// result is the result of a comparison. A ratio is the program's requests per second
-// divided by the opponent's.
+// result is the result of a comparison. A ratio is a figure of the program divided by that
+// of the opponent.
 type result struct {
 	Operation string     `json:"operation"`
-	Target    float64    `json:"target,omitempty"`
-	Ratio     float64    `json:"ratio"` // the median
-	Lowest    float64    `json:"ratio_lowest"`
-	Highest   float64    `json:"ratio_highest"`
-	Ratios    []float64  `json:"ratios"` // of each round
+	Target    target     `json:"target,omitzero"`
+	CPU       ratio      `json:"cpu_ratio"`
+	Time      ratio      `json:"time_ratio"` // of the median latencies
+	Ratio     ratio      `json:"ratio"`      // of the requests per second
 	Program   sideResult `json:"program"`
 	Opponent  sideResult `json:"opponent"`
+}
+
+// ratio has the ratios of all rounds.
+type ratio struct {
+	Median  float64   `json:"median"`
+	Lowest  float64   `json:"lowest"`
+	Highest float64   `json:"highest"`
+	Rounds  []float64 `json:"rounds"`
+}
+
+func newRatio(rounds []float64) ratio {
+	return ratio{median(rounds), slices.Min(rounds), slices.Max(rounds), rounds}
+}
+
+// measured returns the ratio that the target is for.
+func (r result) measured() ratio {
+	switch r.Target.Of {
+	case byCPU:
+		return r.CPU
+	case byTime:
+		return r.Time
+	default:
+		return r.Ratio
+	}
 }
 
 // compare runs rounds of both sides alternately. The side that runs first changes with
 // every round. An additional short round of each side comes first and is not counted: it
 // fills caches and opens connections.
-func (c runCommand) compare(ctx context.Context, pair comparison) (result, error) {
+func (c runCommand) compare(ctx context.Context, pair comparison) (found result, err error) {
 	progress("%s: %s, %s", pair.operation, pair.program.name, pair.opponent.name)
 	sides := [2]*rounds{newRounds(pair.program), newRounds(pair.opponent)}
+	defer func() { err = errors.Join(err, pair.program.end(), pair.opponent.end()) }()
 	for _, s := range sides {
 		if err := newRounds(s.side).add(c.Round / 4); err != nil {
 			return result{}, fmt.Errorf("%s, %s: %w", pair.operation, s.name, err)
 		}
 	}
-	ratios := make([]float64, c.Rounds)
+	requests, cpu, latency := make([]float64, c.Rounds), make([]float64, c.Rounds), make([]float64, c.Rounds)
 	for i := range c.Rounds {
 		for turn := range sides {
 			s := sides[(i+turn)%2]
@@ -91,11 +152,14 @@ func (c runCommand) compare(ctx context.Context, pair comparison) (result, error
 				return result{}, fmt.Errorf("%s, %s: %w", pair.operation, s.name, err)
 			}
 		}
-		ratios[i] = sides[0].samples[i].PerSecond / sides[1].samples[i].PerSecond
+		program, opponent := sides[0].samples[i], sides[1].samples[i]
+		requests[i] = program.PerSecond / opponent.PerSecond
+		cpu[i] = float64(program.CPU) / float64(max(opponent.CPU, 1))
+		latency[i] = float64(program.P50) / float64(max(opponent.P50, 1))
 	}
 	return result{
 		Operation: pair.operation, Target: pair.target,
-		Ratio: median(ratios), Lowest: slices.Min(ratios), Highest: slices.Max(ratios), Ratios: ratios,
+		CPU: newRatio(cpu), Time: newRatio(latency), Ratio: newRatio(requests),
 		Program: sides[0].result(), Opponent: sides[1].result(),
 	}, nil
 }
@@ -117,6 +181,9 @@ func (r *rounds) add(duration time.Duration) error {
 			return err
 		}
 	}
+	if err := r.server.emptyLog(); err != nil {
+		return err
+	}
 	cpuBefore, generatorBefore, err := r.cpuTimes()
 	if err != nil {
 		return err
@@ -134,7 +201,9 @@ func (r *rounds) add(duration time.Duration) error {
 		return err
 	}
 	n := time.Duration(max(found.requests, 1))
-	r.samples = append(r.samples, sample{found.elapsed, found.perSecond(), (cpu - cpuBefore) / n, (generator - generatorBefore) / n})
+	r.samples = append(r.samples, sample{
+		found.elapsed, quantile(found.latency, 50), found.perSecond(), (cpu - cpuBefore) / n, (generator - generatorBefore) / n,
+	})
 	r.latency.Merge(found.latency)
 	r.memory = max(r.memory, memory)
 	return nil
@@ -152,15 +221,17 @@ func (r *rounds) cpuTimes() (cpu, generator time.Duration, err error) {
 }
 
 func (r *rounds) result() sideResult {
-	at := func(quantile float64) time.Duration {
-		return time.Duration(r.latency.ValueAtQuantile(quantile)) * time.Microsecond
-	}
 	return sideResult{
-		Name: r.name, P50: at(50), P99: at(99), P999: at(99.9), PeakMemory: r.memory, Rounds: r.samples,
+		Name: r.name, PeakMemory: r.memory, Rounds: r.samples,
+		P50: quantile(r.latency, 50), P99: quantile(r.latency, 99), P999: quantile(r.latency, 99.9),
 		PerSecond: medianOf(r.samples, func(s sample) float64 { return s.PerSecond }),
 		CPU:       medianOf(r.samples, func(s sample) time.Duration { return s.CPU }),
 		Generator: medianOf(r.samples, func(s sample) time.Duration { return s.Generator }),
 	}
+}
+
+func quantile(latencies *hdrhistogram.Histogram, percent float64) time.Duration {
+	return time.Duration(latencies.ValueAtQuantile(percent)) * time.Microsecond
 }
 
 func medianOf[T float64 | time.Duration](samples []sample, figure func(sample) T) T {

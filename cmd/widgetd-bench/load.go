@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -48,60 +49,73 @@ var errEnded = errors.New("ended")
 // the duration or until they return [errEnded]. Any other error ends the calls of the
 // function that returned it.
 func repeat(works []func() error, duration time.Duration) (measured, error) {
-	latencies, errs := make([]*hdrhistogram.Histogram, len(works)), make([]error, len(works))
-	for i := range works {
-		latencies[i] = newHistogram()
-	}
+	latencies, errs := make([][]time.Duration, len(works)), make([]error, len(works))
 	var busy sync.WaitGroup
 	start := time.Now()
 	for i, work := range works {
-		busy.Go(func() { errs[i] = repeatOne(work, start.Add(duration), latencies[i]) })
+		busy.Go(func() { latencies[i], errs[i] = repeatOne(work, start.Add(duration)) })
 	}
 	busy.Wait()
 	all := measured{elapsed: time.Since(start), latency: newHistogram()}
-	for _, latency := range latencies {
-		all.latency.Merge(latency)
+	for _, latency := range slices.Concat(latencies...) {
+		errs = append(errs, all.latency.RecordValue(latency.Microseconds()))
 	}
 	all.requests = int(all.latency.TotalCount())
 	return all, cmp.Or(errs...) // the first; the others are usually the same
 }
 
-func repeatOne(work func() error, until time.Time, latency *hdrhistogram.Histogram) error {
+// repeatOne calls the function again and again and returns the durations of the calls.
+func repeatOne(work func() error, until time.Time) (latencies []time.Duration, err error) {
 	for began := time.Now(); began.Before(until); {
 		if err := work(); errors.Is(err, errEnded) {
-			return nil
+			return latencies, nil
 		} else if err != nil {
-			return err
+			return latencies, err
 		}
 		ended := time.Now()
-		if err := latency.RecordValue(ended.Sub(began).Microseconds()); err != nil {
-			return err
-		}
+		latencies = append(latencies, ended.Sub(began))
 		began = ended
 	}
-	return nil
+	return latencies, nil
 }
 
-// run sends requests for the duration, or until they end. It returns an error for a
-// response with another status, because the time of a refusal is meaningless.
-func (l load) run(connections int, duration time.Duration) (measured, error) {
-	works := make([]func() error, connections)
-	for i := range works {
+// clients are open connections. They stay open from round to round, so that no round
+// measures the time to open them.
+type clients struct {
+	open  []net.Conn
+	works []func() error // of each connection: one request and its response
+}
+
+// dial opens connections to the server.
+func (l load) dial(connections int) (*clients, error) {
+	c := &clients{}
+	for i := range connections {
 		opened, err := net.Dial("tcp", l.addr) //nolint:noctx // a server on this machine accepts at once
 		if err != nil {
-			return measured{}, err
+			return nil, errors.Join(err, c.close())
 		}
-		defer opened.Close()
-		c, next := connection{Conn: opened, status: l.status, in: make([]byte, 64<<10)}, l.feed(i)
-		works[i] = func() error {
+		c.open = append(c.open, opened)
+		connection, next := connection{Conn: opened, status: l.status, in: make([]byte, 16<<10)}, l.feed(i)
+		c.works = append(c.works, func() error {
 			request := next()
 			if request == nil {
 				return errEnded
 			}
-			return c.exchange(request)
-		}
+			return connection.exchange(request)
+		})
 	}
-	return repeat(works, duration)
+	return c, nil
+}
+
+// run sends requests for the duration, or until they end. It returns an error for a
+// response with another status, because the time of a refusal is meaningless.
+func (c *clients) run(duration time.Duration) (measured, error) { return repeat(c.works, duration) }
+
+func (c *clients) close() (err error) {
+	for _, opened := range c.open {
+		err = errors.Join(err, opened.Close())
+	}
+	return err
 }
 
 // connection sends requests and reads their responses.

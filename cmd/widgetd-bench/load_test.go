@@ -91,7 +91,12 @@ func TestLoadEndsWithItsRequests(t *testing.T) {
 			return request(http.MethodGet, "/", "", "")
 		}
 	}}
-	found, err := l.run(connections, time.Minute)
+	c, err := l.dial(connections)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	found, err := c.run(time.Minute)
 	if err != nil || found.requests != connections*each || found.latency.TotalCount() != connections*each {
 		t.Errorf("run = %d requests, %d latencies, %v; want %d of both", found.requests, found.latency.TotalCount(), err, connections*each)
 	}
@@ -101,7 +106,12 @@ func TestLoadReturnsAnErrorForAnotherStatus(t *testing.T) {
 	t.Parallel()
 	same := request(http.MethodGet, "/", "", "")
 	l := load{serveStatus(t, http.StatusTeapot), http.StatusOK, func(int) func() []byte { return func() []byte { return same } }}
-	_, err := l.run(2, time.Minute)
+	c, err := l.dial(2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.close()
+	_, err = c.run(time.Minute)
 	wantError(t, err, "status is not 200: HTTP/1.1 418")
 }
 

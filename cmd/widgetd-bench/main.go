@@ -1,7 +1,8 @@
 // Command widgetd-bench measures the speed of widgetd. It builds and starts the program,
 // and compares it with the libraries that the program is built on: Fiber, Argon2id, and
 // bbolt or the driver of MongoDB. It sends requests over sockets in alternating rounds
-// and prints a table.
+// and prints tables: the processor time of a request, the requests per second, and the
+// latencies, with the ratios to the opponents and their targets.
 //
 // A ratio compares two consecutive rounds, so that other load on the machine affects
 // both. The table has the median, the lowest and the highest ratio of all rounds.
@@ -29,13 +30,14 @@ import (
 
 // runCommand is the command with its flags.
 type runCommand struct {
-	Bare        bool          `hidden:"" help:"Run the bare Fiber server with the responses from standard input."`
+	Serve       string        `hidden:"" enum:",fiber,fasthttp,usual" default:"" help:"Run a server that the program is compared with, with the configuration from standard input."`
 	Round       time.Duration `default:"1s" help:"Duration of a round."`
 	Rounds      int           `default:"9" help:"Number of rounds of each side of a comparison."`
 	Connections int           `default:"64" help:"Number of simultaneous connections."`
 	Widgets     int           `default:"1000000" help:"Number of widgets in the largest store."`
 	Tokens      int           `default:"100000" help:"Number of logged-out tokens in each store."`
-	Reads       time.Duration `default:"60s" help:"Duration of the reads that measure the peak memory of the largest store."`
+	Reads       time.Duration `default:"20s" help:"Duration of the reads that measure the peak memory of the largest store."`
+	Only        string        `placeholder:"TEXT" help:"Make only the comparisons whose operation contains this text."`
 	Quick       bool          `         help:"Few short rounds and a store of 100,000 widgets, as a test of the benchmark."`
 	MongoDBURI  string        `name:"mongodb-uri" placeholder:"URI" help:"Measure on this MongoDB with 1,000 widgets. The database must be empty and is dropped at the end."`
 	JSON        bool          `help:"Print the results as JSON."`
@@ -63,8 +65,8 @@ func (c runCommand) Validate() error {
 
 // Run implements the command.
 func (c runCommand) Run(ctx context.Context) error {
-	if c.Bare {
-		return serveAnswers(os.Stdin)
+	if c.Serve != "" {
+		return serveOpponent(c.Serve, os.Stdin)
 	}
 	results, err := c.measure(ctx)
 	if err != nil {

@@ -36,7 +36,7 @@ func TestGivenFlagsOverrideQuick(t *testing.T) {
 		args []string
 		want runCommand
 	}{
-		"without":        {nil, runCommand{Round: time.Second, Rounds: 9, Widgets: 1_000_000, Reads: time.Minute}},
+		"without":        {nil, runCommand{Round: time.Second, Rounds: 9, Widgets: 1_000_000, Reads: 20 * time.Second}},
 		"alone":          {[]string{"--quick"}, runCommand{Round: 300 * time.Millisecond, Rounds: 3, Widgets: 100_000, Reads: 2 * time.Second}},
 		"after another":  {[]string{"--rounds=5", "--quick"}, runCommand{Round: 300 * time.Millisecond, Rounds: 5, Widgets: 100_000, Reads: 2 * time.Second}},
 		"before another": {[]string{"--quick", "--round=1s", "--widgets=7"}, runCommand{Round: time.Second, Rounds: 3, Widgets: 7, Reads: 2 * time.Second}},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -16,7 +17,6 @@ import (
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
 
 	"github.com/widgetd/widgetd/adapters/boltdb"
-	"github.com/widgetd/widgetd/adapters/mongodb"
 	"github.com/widgetd/widgetd/ports"
 )
 
@@ -53,7 +53,7 @@ type memory struct {
 // Numbers of widgets in the stores. The largest store has [runCommand.Widgets].
 const (
 	fewWidgets  = 1000
-	pageWidgets = 100_000
+	pageWidgets = 20_000    // 2,000 pages
 	maxWidgets  = 9_000_000 // the names have seven digits, and the measurements add widgets
 )
 
@@ -96,125 +96,6 @@ func (b *benchmark) close() (err error) {
 		err = errors.Join(err, closer())
 	}
 	return err
-}
-
-// onBoltDB measures the program on embedded stores. It measures reads first, because
-// writes make a store grow and log-ins take memory.
-func (b *benchmark) onBoltDB(ctx context.Context) error {
-	few, err := b.serveBoltDB(ctx, fewWidgets)
-	if err != nil {
-		return err
-	}
-	edKey, err := ed25519Key(b.folder)
-	if err != nil {
-		return err
-	}
-	signed, err := b.serveBoltDBWithKey(ctx, fewWidgets, edKey)
-	if err != nil {
-		return err
-	}
-	pages, err := b.serveBoltDB(ctx, pageWidgets)
-	if err != nil {
-		return err
-	}
-	many, err := b.serveBoltDB(ctx, b.Widgets)
-	if err != nil {
-		return err
-	}
-	size, err := many.fileSize()
-	if err != nil {
-		return err
-	}
-	b.found.Startup = &startup{b.Widgets, size, many.started}
-	bare, err := b.serveBare(ctx, few)
-	if err != nil {
-		return err
-	}
-	batch, closeBatch, err := rawBatch(b.folder, b.Connections)
-	if err != nil {
-		return err
-	}
-	b.closers = append(b.closers, closeBatch)
-	atMany, atFew := fmt.Sprintf(" at %d widgets", b.Widgets), fmt.Sprintf("at %d", fewWidgets)
-	if err := b.compareAll(ctx, []comparison{
-		{"get", 0.75, few.get("widgetd", few.process), few.get("Fiber", bare)},
-		{"get with EdDSA", 0, signed.get("widgetd", signed.process), few.get("HS256", few.process)},
-		{"current user", 0.75, few.read("widgetd", few.process, ownUser), few.read("Fiber", bare, ownUser)},
-		{"page of ten", 0.50, few.read("widgetd", few.process, firstPage), few.read("Fiber", bare, firstPage)},
-		{"get" + atMany, 0.90, many.get("widgetd", many.process), few.get(atFew, few.process)},
-		pages.lastPageToFirst(0.80),
-		few.lastPageToFirst(0),
-		many.lastPageToFirst(0),
-		{"current user" + atMany, 0, many.read("widgetd", many.process, ownUser), few.read(atFew, few.process, ownUser)},
-		{"page of ten" + atMany, 0, many.read("widgetd", many.process, firstPage), few.read(atFew, few.process, firstPage)},
-	}); err != nil {
-		return err
-	}
-	if b.found.Memory, err = b.readMany(many); err != nil {
-		return err
-	}
-	return b.compareAll(ctx, []comparison{
-		{"log in", 0.95, few.logIn("widgetd").inLongRounds(), rawArgon2id().inLongRounds()},
-		{"create", 0.12, few.create("widgetd"), batch},
-		{"log out", 0.12, few.logOut("widgetd"), batch},
-		{"log in" + atMany, 0, many.logIn("widgetd").inLongRounds(), few.logIn(atFew).inLongRounds()},
-		{"create" + atMany, 0, many.create("widgetd"), few.create(atFew)},
-		{"log out" + atMany, 0, many.logOut("widgetd"), few.logOut(atFew)},
-	})
-}
-
-// onMongoDB measures the program on one small MongoDB store. The speed of a large one
-// depends on MongoDB, not on the program.
-func (b *benchmark) onMongoDB(ctx context.Context) error {
-	database, err := b.emptyDatabase(ctx)
-	if err != nil {
-		return err
-	}
-	store, err := mongodb.Open(ctx, b.MongoDBURI, mongodb.Options{})
-	if err != nil {
-		return err
-	}
-	key, err := secretKey()
-	if err != nil {
-		return err
-	}
-	few, err := b.serve(ctx, store, fewWidgets, key, "WIDGETD_MONGODB_URI="+b.MongoDBURI)
-	if err != nil {
-		return err
-	}
-	bare, err := b.serveBare(ctx, few)
-	if err != nil {
-		return err
-	}
-	insert := rawInsert(ctx, database, b.Connections)
-	return b.compareAll(ctx, []comparison{
-		{"get", 0, few.get("widgetd", few.process), few.get("Fiber", bare)},
-		{"current user", 0, few.read("widgetd", few.process, ownUser), few.read("Fiber", bare, ownUser)},
-		{"page of ten", 0, few.read("widgetd", few.process, firstPage), few.read("Fiber", bare, firstPage)},
-		few.lastPageToFirst(0),
-		{"log in", 0, few.logIn("widgetd").inLongRounds(), rawArgon2id().inLongRounds()},
-		{"create", 0, few.create("widgetd"), insert},
-		{"log out", 0, few.logOut("widgetd"), insert},
-	})
-}
-
-// lastPageToFirst compares the last page of the widgets with the first page.
-func (s *server) lastPageToFirst(target float64) comparison {
-	return comparison{
-		fmt.Sprintf("last page of %d widgets", s.widgets), target,
-		s.read("widgetd", s.process, lastPage(s.widgets)), s.read("first page", s.process, firstPage),
-	}
-}
-
-func (b *benchmark) compareAll(ctx context.Context, all []comparison) error {
-	for _, pair := range all {
-		found, err := b.compare(ctx, pair)
-		if err != nil {
-			return err
-		}
-		b.found.Comparisons = append(b.found.Comparisons, found)
-	}
-	return nil
 }
 
 // serveBoltDB fills a new embedded store and starts the program on it, with a secret as the
@@ -269,18 +150,57 @@ func (b *benchmark) serve(ctx context.Context, store ports.Store, widgets int, k
 	return &server{process: p, connections: b.Connections, admin: admin, key: key.Key, token: token[0], widgets: widgets}, nil
 }
 
+// serveOpponent starts an opponent. It returns an error unless the opponent answers each
+// path as the server does.
+func (b *benchmark) serveOpponent(ctx context.Context, name string, configuration opponent, s *server, paths ...string) (*process, error) {
+	p, err := startOpponent(ctx, name, configuration)
+	if err != nil {
+		return nil, err
+	}
+	b.closers = append(b.closers, p.end)
+	for _, path := range paths {
+		if err := s.compareAnswers(p, path); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return p, nil
+}
+
 // serveBare starts a bare Fiber server with the responses of the given server.
 func (b *benchmark) serveBare(ctx context.Context, s *server) (*process, error) {
 	routes, err := s.answers()
 	if err != nil {
 		return nil, err
 	}
-	bare, err := startBare(ctx, routes)
+	return b.serveOpponent(ctx, "fiber", &bareServer{routes}, s, slices.Collect(maps.Values(paths()))...)
+}
+
+// serveRaw starts a fasthttp server with the response of the given server to a get.
+func (b *benchmark) serveRaw(ctx context.Context, s *server) (*process, error) {
+	path := paths()[getRoute]
+	answer, err := s.answer(s.process, path)
 	if err != nil {
 		return nil, err
 	}
-	b.closers = append(b.closers, bare.end)
-	return bare, nil
+	return b.serveOpponent(ctx, "fasthttp", &rawServer{answer}, s, path)
+}
+
+// serveUsual starts the usual service with the widgets of the given server and as many
+// logged-out tokens.
+func (b *benchmark) serveUsual(ctx context.Context, s *server) (*process, error) {
+	configuration := &usualService{Store: filepath.Join(b.folder, "usual.db"), Log: filepath.Join(b.folder, "usual.log"), Secret: secret}
+	widgets, err := s.usualWidgets()
+	if err != nil {
+		return nil, err
+	}
+	if err := writeUsualStore(configuration.Store, widgets, b.Tokens); err != nil {
+		return nil, err
+	}
+	p, err := b.serveOpponent(ctx, "usual", configuration, s, paths()[getRoute])
+	if err == nil {
+		p.log = configuration.Log
+	}
+	return p, err
 }
 
 // readMany sends reads to the server for [runCommand.Reads] and returns the peak memory.

@@ -21,6 +21,7 @@ import (
 type process struct {
 	cmd     *exec.Cmd
 	addr    string
+	log     string        // the file of its access log; empty if it has none
 	started time.Duration // the time from the start until the server listened
 	stop    func() error  // makes the process end
 	wait    func() error  // waits until the process has ended
@@ -57,7 +58,7 @@ func commitOf(ctx context.Context, folder string) string {
 // startProgram starts the program with the given settings, on a free port, and waits
 // until it listens. All other settings have their defaults. The log goes to a file.
 func startProgram(ctx context.Context, path, logFile string, settings ...string) (*process, error) {
-	log, err := os.Create(logFile)
+	log, err := os.OpenFile(logFile, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -77,6 +78,7 @@ func startProgram(ctx context.Context, path, logFile string, settings ...string)
 	}()
 	p := &process{
 		cmd:  cmd,
+		log:  logFile,
 		stop: func() error { return cmd.Process.Signal(syscall.SIGTERM) },
 		wait: func() error { <-exited; return exit },
 	}
@@ -130,13 +132,13 @@ func listensAt(log string) string {
 	return ""
 }
 
-// startBare starts this program as a bare Fiber server with the given responses.
-func startBare(ctx context.Context, routes answers) (*process, error) {
+// startOpponent starts this program as an opponent: see [opponents].
+func startOpponent(ctx context.Context, name string, configuration opponent) (*process, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.CommandContext(ctx, self, "--bare")
+	cmd := exec.CommandContext(ctx, self, "--serve", name)
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -150,7 +152,7 @@ func startBare(ctx context.Context, routes answers) (*process, error) {
 		return nil, err
 	}
 	p := &process{cmd: cmd, stop: in.Close, wait: cmd.Wait}
-	if err := json.NewEncoder(in).Encode(routes); err != nil {
+	if err := json.NewEncoder(in).Encode(configuration); err != nil {
 		return nil, errors.Join(err, p.end())
 	}
 	addr, err := bufio.NewReader(out).ReadString('\n')
@@ -159,6 +161,15 @@ func startBare(ctx context.Context, routes answers) (*process, error) {
 	}
 	p.addr = strings.TrimSpace(addr)
 	return p, nil
+}
+
+// emptyLog empties the access log, so that it does not fill the disk and the system does
+// not write it to the disk while an fsync is measured.
+func (p *process) emptyLog() error {
+	if p == nil || p.log == "" {
+		return nil
+	}
+	return os.Truncate(p.log, 0)
 }
 
 // end ends the process.

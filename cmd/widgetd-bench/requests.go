@@ -2,12 +2,16 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"path/filepath"
+	"reflect"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -49,10 +53,21 @@ func request(method, path, token, body string) []byte {
 	return []byte(text.String() + "\r\n" + body)
 }
 
-// side returns a side that sends the requests of feed to p and expects the status.
+// side returns a side that sends the requests of feed to p and expects the status. Its
+// first round opens the connections.
 func (s *server) side(name string, p *process, connections, status int, feed func(connection int) func() []byte) side {
-	l := load{p.addr, status, feed}
-	return side{name: name, server: p, run: func(duration time.Duration) (measured, error) { return l.run(connections, duration) }}
+	l, open := load{p.addr, status, feed}, &clients{}
+	return side{name: name, server: p,
+		run: func(duration time.Duration) (_ measured, err error) {
+			if len(open.works) == 0 {
+				if open, err = l.dial(connections); err != nil {
+					return measured{}, err
+				}
+			}
+			return open.run(duration)
+		},
+		close: func() error { return open.close() },
+	}
 }
 
 // lastPage returns the path of the last page, with ten widgets on each page.
@@ -71,8 +86,11 @@ func always(same []byte) func(int) func() []byte {
 }
 
 // get returns a side that reads random widgets from p.
-func (s *server) get(name string, p *process) side {
-	return s.side(name, p, s.connections, http.StatusOK, func(int) func() []byte {
+func (s *server) get(name string, p *process) side { return s.getOver(s.connections, name, p) }
+
+// getOver is get over the given number of connections.
+func (s *server) getOver(connections int, name string, p *process) side {
+	return s.side(name, p, connections, http.StatusOK, func(int) func() []byte {
 		widgets := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) //nolint:gosec // not a secret
 		next := request(http.MethodGet, base+"/widgets/"+widgetName(0), s.token, "")
 		digits := numberIn(next)
@@ -84,8 +102,11 @@ func (s *server) get(name string, p *process) side {
 }
 
 // create returns a side that creates widgets.
-func (s *server) create(name string) side {
-	return s.side(name, s.process, s.connections, http.StatusCreated, func(int) func() []byte {
+func (s *server) create(name string) side { return s.createOver(s.connections, name) }
+
+// createOver is create over the given number of connections.
+func (s *server) createOver(connections int, name string) side {
+	return s.side(name, s.process, connections, http.StatusCreated, func(int) func() []byte {
 		next := request(http.MethodPost, base+"/widgets", s.token,
 			"name="+widgetName(0)+"&info_url=https://example.com/widgets/of/ada?page=1&deadline=2099-12-31")
 		digits := numberIn(next)
@@ -104,13 +125,16 @@ func (s *server) logIn(name string) side {
 }
 
 // logOut returns a side that logs tokens out. The tokens are signed before each round.
-func (s *server) logOut(name string) side {
-	const perSecond = 20_000 // more than the program can log out
+func (s *server) logOut(name string) side { return s.logOutOver(s.connections, name) }
+
+// logOutOver is logOut over the given number of connections.
+func (s *server) logOutOver(connections int, name string) side {
+	perSecond := float64(min(40_000, 5_000*connections)) // more than the program can log out
 	var (
 		requests [][]byte
 		used     atomic.Int64
 	)
-	out := s.side(name, s.process, s.connections, http.StatusOK, func(int) func() []byte {
+	out := s.side(name, s.process, connections, http.StatusOK, func(int) func() []byte {
 		return func() []byte {
 			if i := int(used.Add(1)) - 1; i < len(requests) {
 				return requests[i]
@@ -144,9 +168,9 @@ func (s *server) fileSize() (size int64, err error) {
 	})
 }
 
-// answer returns the response of the server to a GET request.
-func (s *server) answer(path string) (answer, error) {
-	req, err := http.NewRequest(http.MethodGet, "http://"+s.addr+path, nil) //nolint:noctx // the server answers at once
+// answer returns the response of p to a GET request.
+func (s *server) answer(p *process, path string) (answer, error) {
+	req, err := http.NewRequest(http.MethodGet, "http://"+p.addr+path, nil) //nolint:noctx // the server answers at once
 	if err != nil {
 		return answer{}, err
 	}
@@ -163,21 +187,96 @@ func (s *server) answer(path string) (answer, error) {
 	return newAnswer(response.Header, body), err
 }
 
+// Routes of the reads that are compared.
+const (
+	getRoute  = base + "/widgets/:name"
+	pageRoute = base + "/widgets"
+	userRoute = base + "/auth/user"
+)
+
+// paths returns a path of each of these routes.
+func paths() map[string]string {
+	return map[string]string{getRoute: base + "/widgets/" + widgetName(0), pageRoute: firstPage, userRoute: ownUser}
+}
+
 // answers returns the responses that a bare server must send.
 func (s *server) answers() (answers, error) {
 	routes := answers{}
-	for route, path := range map[string]string{
-		base + "/widgets/:name": base + "/widgets/" + widgetName(0),
-		base + "/widgets":       firstPage,
-		base + "/auth/user":     ownUser,
-	} {
-		answer, err := s.answer(path)
+	for route, path := range paths() {
+		answer, err := s.answer(s.process, path)
 		if err != nil {
 			return nil, err
 		}
 		routes[route] = answer
 	}
 	return routes, nil
+}
+
+// compareAnswers returns an error unless p answers a GET request as the server does: with
+// the same headers and the same JSON, except the values that differ in every response.
+func (s *server) compareAnswers(p *process, path string) error {
+	want, err := s.answer(s.process, path)
+	if err != nil {
+		return err
+	}
+	got, err := s.answer(p, path)
+	if err != nil {
+		return err
+	}
+	wantHeader, wantBody, err := want.lasting()
+	if err != nil {
+		return err
+	}
+	gotHeader, gotBody, err := got.lasting()
+	if err == nil && (!maps.Equal(gotHeader, wantHeader) || !reflect.DeepEqual(gotBody, wantBody)) {
+		err = fmt.Errorf("GET %s: the response is\n%v %s\nnot\n%v %s", path, gotHeader, got.Body, wantHeader, want.Body)
+	}
+	return err
+}
+
+// lasting returns the headers and the JSON without the values that differ in every
+// response.
+func (a answer) lasting() (header map[string]string, body map[string]any, err error) {
+	header = map[string]string{}
+	for _, field := range a.Header {
+		header[field[0]] = field[1]
+	}
+	header["X-Request-Id"] = ""
+	err = json.Unmarshal(a.Body, &body)
+	for _, name := range []string{"time_remaining", "token_expires_in"} {
+		delete(body, name)
+	}
+	items, _ := body["items"].([]any)
+	for _, item := range items {
+		delete(item.(map[string]any), "time_remaining")
+	}
+	return header, body, err
+}
+
+// usualWidgets returns the widgets of the server for the usual service.
+func (s *server) usualWidgets() ([]usualWidget, error) {
+	widgets := make([]usualWidget, s.widgets)
+	for n := range widgets {
+		got, err := s.answer(s.process, base+"/widgets/"+widgetName(n))
+		if err != nil {
+			return nil, err
+		}
+		var body usualResponse
+		if err := json.Unmarshal(got.Body, &body); err != nil {
+			return nil, err
+		}
+		header, _, err := got.lasting()
+		if err != nil {
+			return nil, err
+		}
+		created, errCreated := time.Parse(time.RFC3339, body.CreatedAtISO8601)
+		deadline, errDeadline := time.Parse(time.RFC3339, body.DeadlineISO8601)
+		if err := errors.Join(errCreated, errDeadline); err != nil {
+			return nil, err
+		}
+		widgets[n] = usualWidget{body.Name, body.InfoURL, created, deadline, body.Owner, header["Etag"]}
+	}
+	return widgets, nil
 }
 
 // numberIn returns the part of a request that holds the seven digits of a widget's name.

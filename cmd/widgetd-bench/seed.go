@@ -42,35 +42,37 @@ func seed(ctx context.Context, store ports.Store, widgets, tokens int) (domain.U
 		InfoURL:  domain.RestoreInfoURL("https://example.com/widgets/of/ada?page=1&sort=name"),
 		Deadline: domain.RestoreDeadline(domain.EndOfDay(now.Year()+2, time.December, 31)),
 	}
-	err = addAll(ctx, widgets, func(ctx context.Context, n int) error {
-		return store.Widgets().Add(ctx, domain.NewWidget(domain.RestoreWidgetName(widgetName(n)), fields, admin, now))
-	})
-	if err != nil {
-		return domain.User{}, err
+	for first := 0; first < widgets; {
+		batch := make([]domain.Widget, min(10_000, widgets-first))
+		for i := range batch {
+			batch[i] = domain.NewWidget(domain.RestoreWidgetName(widgetName(first+i)), fields, admin, now)
+		}
+		each, err := store.Widgets().AddAll(ctx, batch)
+		if err := errors.Join(append(each, err)...); err != nil {
+			return domain.User{}, err
+		}
+		first += len(batch)
 	}
 	expiry := now.Add(24 * time.Hour).Truncate(time.Second)
-	return admin, addAll(ctx, tokens, func(ctx context.Context, _ int) error {
+	return admin, addTokens(ctx, tokens, func(ctx context.Context) error {
 		return store.Blacklist().Add(ctx, domain.BlacklistedToken{ID: domain.UUID(uuid.New()), ExpiresAt: expiry})
 	})
 }
 
-// addAll calls add with the numbers from 0 to n-1. Many calls run at the same time, so
-// that the embedded store writes many records in one transaction.
-func addAll(ctx context.Context, n int, add func(ctx context.Context, n int) error) error {
+// addTokens calls add n times. Many calls run at the same time, so that the embedded store
+// writes many records in one transaction.
+func addTokens(ctx context.Context, n int, add func(ctx context.Context) error) error {
 	const goroutines = 256 // as many as the embedded store writes in one transaction
 	var taken atomic.Int64
 	group, ctx := errgroup.WithContext(ctx)
 	for range goroutines {
 		group.Go(func() error {
-			for {
-				next := int(taken.Add(1)) - 1
-				if next >= n {
-					return nil
-				}
-				if err := add(ctx, next); err != nil {
+			for int(taken.Add(1)) <= n {
+				if err := add(ctx); err != nil {
 					return err
 				}
 			}
+			return nil
 		})
 	}
 	return group.Wait()
