@@ -1,0 +1,200 @@
+package main_test
+
+import (
+	"flag"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/widgetd/widgetd/internal/doctest"
+	"github.com/widgetd/widgetd/internal/mongotest"
+)
+
+var updateDocs = flag.Bool("update", false, "write the real output of the commands into README.md and docs")
+
+// documentedURI is the URI of MongoDB in commands. The test starts a stand-in for it.
+const documentedURI = "mongodb://127.0.0.1:27017/widgets"
+
+// repository is the folder of the whole repository.
+const repository = "../.."
+
+// notRun lists blocks of the documentation by their first lines, with the reason why no
+// test runs them.
+var notRun = map[string]string{
+	"go run ./cmd/widgetd   # serves on http://127.0.0.1:8080, data in ./widgetd-data":                                         "needs a clone: .ci/run runs the tests, and the tour runs the server",
+	"go run ./cmd/widgetd openapi > widgetd.json":                                                                              "loads a program from npm: TestGeneratedClientRunsTheTour generates another client",
+	`docker build -f cmd/widgetd/deploy/Dockerfile --build-arg VERSION="$(git describe --tags --always --dirty)" -t widgetd .`: "needs Docker: 'task lint-deploy' checks the Dockerfile",
+	"export WIDGETD_MONGODB_URI='mongodb://widgetd:PASSWORD@db1,db2,db3/widgetd?replicaSet=rs0&tls=true&authSource=admin'":     "needs three machines: TestServersOutliveOneOfThem has two servers on a stand-in",
+	"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 OTEL_SERVICE_NAME=widgets widgetd":                                      "needs a collector: TestRequestsAreTracedAndTheLastSpansSentAtTheEnd has one",
+	`sqlite3 site.db "SELECT json_object('email', email, 'password_hash', password_hash, 'admin', json(iif(admin, 'true', 'false')), 'public_id', public_id, 'registered_on', strftime('%Y-%m-%dT%H:%M:%fZ', registered_on)) FROM site_user ORDER BY id" > accounts.jsonl`: "needs the database of a Flask site: flask_test.go of adapters/mongodb/ferretdb makes one and runs the query",
+	`psql -At -c "SELECT json_build_object('email', email, 'password_hash', password_hash, 'admin', admin, 'public_id', public_id, 'registered_on', to_char(registered_on, 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')) FROM site_user ORDER BY id" site > accounts.jsonl`:        "needs PostgreSQL",
+
+	"jq -R 'fromjson? | select(.msg == \"audit\" and .action == \"widget.delete\" and .target == \"first\")' widgetd.log":   "becomes a console block with the page's rewriting",
+	"openssl genpkey -algorithm ed25519 -out signing.pem && chmod 600 signing.pem":                                          "becomes a console block with the page's rewriting",
+	"widgetd --metrics-addr 127.0.0.1:9090":                                                                                 "becomes a console block with the page's rewriting",
+	`curl -H "Authorization: Bearer $WIDGETD_INTROSPECTION_SECRET" -d token="$TOKEN" localhost:8080/api/v1/auth/introspect`: "becomes a console block with the page's rewriting",
+	"curl localhost:8080/.well-known/jwks.json":                                                                             "becomes a console block with the page's rewriting",
+
+	"key, err := jwtsigner.NewSecret(secret)": "shortened from app/auth/example_test.go",
+	`client, err := introspection.New(introspection.Config{URL: "https://widgets.example", Secret: secret})`: "shortened from adapters/httpauth/example_test.go",
+	"require := fiberauth.New(client, nil)":  "shortened from adapters/fiberauth/example_test.go",
+	"api, err := app.New(ctx, config)":       "shortened from app/example_test.go",
+	"func TestStore(t *testing.T) {":         "the store is the reader's",
+	"func TestFileBlacklist(t *testing.T) {": "shortened from ports/conformance/adapter_test.go",
+	"func TestSigner(t *testing.T) {":        "the signer is the reader's",
+}
+
+// documents returns the Markdown files of the repository, relative to its folder.
+func documents(t *testing.T) (paths []string) {
+	t.Helper()
+	paths, err := fs.Glob(os.DirFS(repository), "*.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = fs.WalkDir(os.DirFS(repository), "docs", func(path string, entry fs.DirEntry, err error) error {
+		if !entry.IsDir() && filepath.Ext(path) == ".md" {
+			paths = append(paths, path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return paths
+}
+
+func readDocument(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repository, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestDocsCommandsPrintWhatTheDocsSay(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("bash"); err != nil || runtime.GOOS == "windows" {
+		t.Skip("the commands of the documentation were not run: they need bash")
+	}
+	for _, path := range documents(t) {
+		text := readDocument(t, path)
+		isConsole := func(block doctest.Block) bool { return block.Language == "console" }
+		if !slices.ContainsFunc(doctest.Blocks(text), isConsole) {
+			continue
+		}
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			shell := doctest.Start(t, binary)
+			if strings.Contains(text, documentedURI) {
+				shell.Substitute(documentedURI, mongotest.URI(t))
+			}
+			differs := false
+			updated := doctest.Replay(text, func(command doctest.Command) string {
+				got := shell.Run(command.Text)
+				if missing := shell.Missing(); missing != "" && os.Getenv("DOCS") == "" {
+					t.Skipf("the commands were not run: %s is not installed, and $DOCS is not set", missing)
+				}
+				if doctest.Mask(got) != doctest.Mask(command.Output) {
+					differs = true
+					if !*updateDocs {
+						t.Errorf("%s:%d: $ %s\nprints\n%s\nnot\n%s", path, command.Line, command.Text, got, command.Output)
+					}
+				}
+				return got
+			})
+			if differs && *updateDocs {
+				if err := os.WriteFile(filepath.Join(repository, path), []byte(updated), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// TestDocsOtherBlocksAreTested checks the blocks that are not console blocks. A block of sh
+// must be in notRun. A block of text is not code. A block of any other language must be part
+// of a file of the repository, which other tests compile or use.
+func TestDocsOtherBlocksAreTested(t *testing.T) {
+	t.Parallel()
+	var unused = map[string]bool{}
+	for line := range notRun {
+		unused[line] = true
+	}
+	sources := readSources(t)
+	for _, path := range documents(t) {
+		for _, block := range doctest.Blocks(readDocument(t, path)) {
+			switch language := block.Language; {
+			case notRun[block.Lines[0]] != "":
+				delete(unused, block.Lines[0])
+			case language == "console":
+			case language == "" || language == "text":
+				if slices.ContainsFunc(block.Lines, isPrompt.MatchString) {
+					t.Errorf("%s:%d: a block with commands must be a console block", path, block.Line)
+				}
+			case language == "sh":
+				t.Errorf("%s:%d: make this block a console block, which is run, or add its first line to notRun with the reason", path, block.Line)
+			case !sources.contain(block.Lines):
+				t.Errorf("%s:%d: this %s block is not part of any file of the repository", path, block.Line, language)
+			}
+		}
+	}
+	for line := range unused {
+		t.Errorf("notRun has a line with which no block begins: %s", line)
+	}
+}
+
+var isPrompt = regexp.MustCompile(`^\$ `)
+
+// texts are the texts of files.
+type texts []string
+
+// readSources returns the files of the repository that a block may be a part of.
+func readSources(t *testing.T) (sources texts) {
+	t.Helper()
+	err := filepath.WalkDir(repository, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			if name := entry.Name(); name == ".git" || name == "node_modules" {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if info, err := entry.Info(); err != nil || filepath.Ext(path) == ".md" || !info.Mode().IsRegular() || info.Size() > 1<<20 {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		sources = append(sources, unindented(strings.Split(string(text), "\n")))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sources
+}
+
+// contain reports whether successive lines of one of the texts are equal to the lines,
+// except for space at their ends.
+func (sources texts) contain(lines []string) bool {
+	part := unindented(lines)
+	return slices.ContainsFunc(sources, func(text string) bool { return strings.Contains(text, part) })
+}
+
+// unindented returns lines without the space around each. A line end stands before each
+// line and after the last one.
+func unindented(lines []string) string {
+	var text strings.Builder
+	text.WriteByte('\n')
+	for _, line := range lines {
+		text.WriteString(strings.TrimSpace(line) + "\n")
+	}
+	return text.String()
+}
