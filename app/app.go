@@ -1,8 +1,38 @@
-// Package app puts the program together. [New] connects the use cases to the
-// adapters that a [Config] and the options choose, and [App.Run] serves the HTTP
-// API. [App.Handler] and [App.MountFiber] mount the API in another program's server instead.
-// [OpenAccounts], [OpenKeys], [OpenTransfer] and [OpenMaintenance] are for the commands of the
-// operator, with a running server and without one.
+// Package app puts the program together: it connects the use cases to the adapters that
+// a [Config] and the options choose.
+//
+// # A server
+//
+// [New] opens the store. [App.Run] serves the HTTP API until ctx ends:
+//
+//	api, err := app.New(ctx, app.DefaultConfig())
+//	if err != nil {
+//		return err
+//	}
+//	return errors.Join(api.Run(ctx), api.Close())
+//
+// [DefaultConfig] has the defaults of the command widgetd. An option replaces one adapter:
+// [WithStore], [WithTokenSigner], [WithPasswordHasher], [WithClock], [WithAudit] or
+// [WithLogger]. New does not open the adapter that an option replaces.
+//
+// # The API in another server
+//
+// [App.Handler] returns the API as a handler of package net/http, and [App.MountFiber] adds
+// it to an app of Fiber, both under any prefix. Call [App.Start] before the first request: it
+// does the regular work, such as forgetting tokens that have expired. After the last
+// request call the function that Start returned, and then [App.Close].
+//
+// # Use cases without HTTP
+//
+// The fields of an [App] are the use cases of packages auth, accounts, widgets, keys, transfer
+// and maintenance. A program that does not need this package imports those packages directly.
+// It then compiles neither Fiber nor a database driver.
+//
+// # Commands of the operator
+//
+// [OpenAccounts], [OpenKeys], [OpenTransfer] and [OpenMaintenance] work beside a running
+// server, which they ask through its control socket, and without one. They are for a command
+// line, and their actor is [domain.Operator].
 package app
 
 import (

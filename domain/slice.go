@@ -24,9 +24,9 @@ type WidgetQuery struct {
 	Sort    WidgetSort
 	Reverse bool // the last widget of the order first
 
-	// Owner is the public id of the owner of all widgets in the list. The zero value
-	// means every owner.
-	Owner UUID
+	// Owner is the public id of the owner of all widgets in the list. Nil means every
+	// owner.
+	Owner *UUID
 
 	// From and To are the earliest and the latest deadline of the widgets in the list,
 	// both inclusive. Nil means that there is no bound. A query with bounds is
@@ -40,7 +40,7 @@ func (q WidgetQuery) String() string {
 	if q.Reverse {
 		text = "widgets sort=-" + string(q.Sort)
 	}
-	if q.Owner != (UUID{}) {
+	if q.Owner != nil {
 		text += " owner=" + q.Owner.String()
 	}
 	if q.From != nil {
@@ -55,7 +55,7 @@ func (q WidgetQuery) String() string {
 // Includes reports whether a widget is in the list.
 func (q WidgetQuery) Includes(w Widget) bool {
 	at := w.Deadline.Time()
-	return (q.Owner == UUID{} || w.Owner.PublicID == q.Owner) &&
+	return (q.Owner == nil || w.Owner.PublicID == *q.Owner) &&
 		(q.From == nil || !at.Before(q.From.Time())) &&
 		(q.To == nil || !at.After(q.To.Time()))
 }

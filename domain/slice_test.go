@@ -26,15 +26,15 @@ func queries() []domain.WidgetQuery {
 		{Sort: domain.ByCreation, Reverse: true},
 		{Sort: domain.ByDeadline},
 		{Sort: domain.ByDeadline, Reverse: true},
-		{Sort: domain.ByCreation, Owner: sample.ID(1)},
-		{Sort: domain.ByCreation, Owner: sample.ID(2)},
+		{Sort: domain.ByCreation, Owner: new(sample.ID(1))},
+		{Sort: domain.ByCreation, Owner: new(sample.ID(2))},
 		byDeadline(at(0), nil),
 		byDeadline(nil, at(0)),
 		byDeadline(at(0), at(0)),
 		byDeadline(at(0), at(1)),
 		byDeadline(at(1), at(0)),
 		byDeadline(&old, nil),
-		{Sort: domain.ByDeadline, Reverse: true, Owner: sample.ID(1), From: at(0), To: at(1)},
+		{Sort: domain.ByDeadline, Reverse: true, Owner: new(sample.ID(1)), From: at(0), To: at(1)},
 	}
 }
 
@@ -73,9 +73,10 @@ func TestQueryIncludesBothBounds(t *testing.T) {
 		"to after it":       {domain.WidgetQuery{To: bound(1)}, true},
 		"exactly it":        {domain.WidgetQuery{From: bound(0), To: bound(0)}, true},
 		"the wrong order":   {domain.WidgetQuery{From: bound(1), To: bound(-1)}, false},
-		"its owner":         {domain.WidgetQuery{Owner: w.Owner.PublicID}, true},
-		"another owner":     {domain.WidgetQuery{Owner: sample.ID(9)}, false},
-		"its owner, not it": {domain.WidgetQuery{Owner: w.Owner.PublicID, To: bound(-1)}, false},
+		"its owner":         {domain.WidgetQuery{Owner: new(w.Owner.PublicID)}, true},
+		"another owner":     {domain.WidgetQuery{Owner: new(sample.ID(9))}, false},
+		"nobody":            {domain.WidgetQuery{Owner: new(domain.UUID{})}, false},
+		"its owner, not it": {domain.WidgetQuery{Owner: new(w.Owner.PublicID), To: bound(-1)}, false},
 	} {
 		t.Run(how, func(t *testing.T) {
 			t.Parallel()

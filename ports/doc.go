@@ -1,14 +1,15 @@
 // Package ports holds the interfaces around the [domain].
 //
-// The driving ports [Auth], [Accounts], [Widgets] and [Keys] are the operations that the service
-// offers. The use cases in app implement them, and the HTTP adapter calls them.
-// The driven ports are the resources that the use cases need: [Store] with its
-// repositories, [TokenSigner], [KeyRing], [PasswordHasher], [Clock] and [Audit]. The other
-// adapters implement them.
+// The driving ports [Auth], [Accounts], [Widgets], [Keys], [Transfer] and [Maintenance] are the
+// operations that the service offers. The use cases in app implement them, and the HTTP adapter
+// and the operator's commands call them. The driven ports are the resources that the use cases
+// need: [Store] with its repositories, [FileStore], [TokenSigner], [KeyRing], [PasswordHasher],
+// [Clock] and [Audit]. The other adapters implement them.
 //
-// Package fakes has a generated fake of each port. Package conformance tests
-// whether an adapter keeps the promises of [Store] and its repositories, of [TokenSigner]
-// or of [PasswordHasher].
+// To write an adapter, implement a driven port and run its suite of package conformance: there
+// is one for [Store] and each of its repositories, for [TokenSigner] and for [PasswordHasher].
+// Pass the adapter to app.New, or to the use cases that need it. To test code that calls a
+// port, use a fake of package fakes, or package memory.
 //
 // # Rules for every method
 //

@@ -52,7 +52,7 @@ func BenchmarkSlice(b *testing.B) {
 			return w
 		}))
 		for _, query := range []domain.WidgetQuery{
-			{Sort: domain.ByCreation}, due, {Sort: domain.ByCreation, Owner: sample.ID(1)}, {Sort: domain.ByDeadline, Owner: sample.ID(1)},
+			{Sort: domain.ByCreation}, due, {Sort: domain.ByCreation, Owner: new(sample.ID(1))}, {Sort: domain.ByDeadline, Owner: new(sample.ID(1))},
 		} {
 			for _, reverse := range []bool{false, true} {
 				query.Reverse = reverse

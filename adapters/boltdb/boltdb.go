@@ -1,9 +1,16 @@
-// Package boltdb stores accounts, widgets, logged-out tokens and cut-offs in one file on
-// disk. It implements [ports.Store] for a single process: the file is locked while it is open.
+// Package boltdb implements [ports.Store] in one file on disk, widgetd.db, for a single process:
+// the file is locked while it is open.
+//
+//	db, err := boltdb.Open("widgetd-data", boltdb.Options{})
+//	if err != nil {
+//		return err // ErrInUse: another process has the folder open
+//	}
+//	defer db.Close()
 //
 // A write returns when it is on disk. Simultaneous writes share one transaction and one
-// fsync. Reads use the memory-mapped file, except for the token blacklist, which is in
-// memory too.
+// fsync. Reads use the memory-mapped file, except for the token blacklist, which is in memory
+// too. A file that an earlier version wrote is migrated if [Options] allow it. DB also
+// implements [ports.FileStore]: it can be copied and checked while it is used.
 //
 // The storage engine is in internal/engine. The tables of the file and its formats are
 // described in schema.go, the records in record.go.

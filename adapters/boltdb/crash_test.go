@@ -101,7 +101,7 @@ func TestKillDuringRemoveOwnerEmail(t *testing.T) {
 	db = open(t, dir)
 	noError(t, db.Widgets().RemoveOwnerEmail(t.Context(), sample.ID(1)))
 	noError(t, db.CheckAll(t.Context()))
-	query := domain.WidgetQuery{Sort: domain.ByCreation, Owner: sample.ID(1)}
+	query := domain.WidgetQuery{Sort: domain.ByCreation, Owner: new(sample.ID(1))}
 	slice, err := db.Widgets().Slice(t.Context(), query, "", widgets+1)
 	noError(t, err)
 	equal(t, "widgets", len(slice.Items), widgets)

@@ -73,7 +73,7 @@ func TestMigrationOfManyWidgets(t *testing.T) {
 	if db.CursorKey() == (domain.CursorKey{}) || db.CursorKey() == key {
 		t.Error("the migration made no new key for cursors")
 	}
-	query := domain.WidgetQuery{Sort: domain.ByDeadline, Owner: sample.ID(2)}
+	query := domain.WidgetQuery{Sort: domain.ByDeadline, Owner: new(sample.ID(2))}
 	slice := sample.Must(db.Widgets().Slice(ctx, query, "", 20_000))
 	var owned []domain.Widget
 	for _, w := range widgets {
@@ -125,7 +125,7 @@ func TestRemoveOwnerEmailInBoundedTransactions(t *testing.T) {
 	noError(t, db.Widgets().RemoveOwnerEmail(ctx, sample.ID(1)))
 	equal(t, "commits after a second call", db.Commits()-before, 3)
 	noError(t, db.CheckAll(ctx))
-	slice := sample.Must(db.Widgets().Slice(ctx, domain.WidgetQuery{Sort: domain.ByCreation, Owner: sample.ID(1)}, "", n+1))
+	slice := sample.Must(db.Widgets().Slice(ctx, domain.WidgetQuery{Sort: domain.ByCreation, Owner: new(sample.ID(1))}, "", n+1))
 	equal(t, "widgets", len(slice.Items), n)
 	for _, w := range slice.Items {
 		equal(t, "owner", w.Owner, domain.Owner{PublicID: sample.ID(1)})

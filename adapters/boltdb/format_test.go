@@ -280,12 +280,12 @@ func wantTokens(t *testing.T, db *boltdb.DB, want content, stored bool) {
 func wantLists(t *testing.T, db *boltdb.DB, want content) {
 	t.Helper()
 	var all []domain.Widget
-	owners := map[domain.UUID]bool{{}: true}
+	owners := []*domain.UUID{nil}
 	for _, w := range want.Widgets {
 		all = append(all, w.widget())
-		owners[w.widget().Owner.PublicID] = true
+		owners = append(owners, new(w.widget().Owner.PublicID))
 	}
-	for owner := range owners {
+	for _, owner := range owners {
 		for _, sort := range []domain.WidgetSort{domain.ByCreation, domain.ByDeadline} {
 			for _, reverse := range []bool{false, true} {
 				wantWalk(t, db, domain.WidgetQuery{Sort: sort, Reverse: reverse, Owner: owner}, all)

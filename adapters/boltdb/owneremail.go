@@ -20,7 +20,7 @@ const maxOwnerReads = 10_000
 // RemoveOwnerEmail implements [ports.WidgetRepository]. It follows the owner's index. A
 // widget that another transaction adds meanwhile is behind all others in the index.
 func (w *widgets) RemoveOwnerEmail(ctx context.Context, owner domain.UUID) error {
-	scan := scanOf(domain.WidgetQuery{Sort: domain.ByCreation, Owner: owner})
+	scan := scanOf(domain.WidgetQuery{Sort: domain.ByCreation, Owner: &owner})
 	for {
 		found, err := w.withOwnerEmail(ctx, scan)
 		if err != nil {

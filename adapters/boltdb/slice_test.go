@@ -97,7 +97,7 @@ func TestIndexesMatchAModel(t *testing.T) {
 			continue
 		}
 		noError(t, db.CheckAll(ctx))
-		for _, owner := range []domain.UUID{{}, sample.ID(0), sample.ID(2), sample.ID(9)} {
+		for _, owner := range []*domain.UUID{nil, new(sample.ID(0)), new(sample.ID(2)), new(sample.ID(9))} {
 			for _, reverse := range []bool{false, true} {
 				wantWalk(t, db, domain.WidgetQuery{Sort: domain.ByCreation, Reverse: reverse, Owner: owner}, model)
 				query := domain.WidgetQuery{Sort: domain.ByDeadline, Reverse: reverse, Owner: owner}

@@ -116,7 +116,7 @@ func scanOf(query domain.WidgetQuery) engine.Scan {
 		To:      deadlineBound(query.To),
 		Reverse: query.Reverse,
 	}
-	isOwned := query.Owner != domain.UUID{}
+	isOwned := query.Owner != nil
 	if isOwned {
 		scan.Table, scan.Prefix = ownerTable, query.Owner[:]
 	}

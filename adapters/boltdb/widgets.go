@@ -40,7 +40,7 @@ func (w *widgets) List(ctx context.Context, request domain.PageRequest) (domain.
 // that cannot be decoded.
 func (w *widgets) Slice(ctx context.Context, query domain.WidgetQuery, position string, limit int) (domain.Slice[domain.Widget], error) {
 	return slice(ctx, w.engine, scanOf(query), position, limit, func(tx *engine.Tx, row engine.Row) (widget domain.Widget, isItem bool, err error) {
-		if query.Sort == domain.ByCreation && query.Owner == (domain.UUID{}) {
+		if query.Sort == domain.ByCreation && query.Owner == nil {
 			widget, err = readWidget(row)
 		} else {
 			widget, err = mustGetWidget(tx, sequenceOf(row.Key))

@@ -1,13 +1,20 @@
 // Package fiberauth lets only requests with a valid token of widgetd through to a handler
-// of Fiber. It answers all others as widgetd does (RFC 6750 section 3):
+// of Fiber:
+//
+//	require := fiberauth.New(service, slog.Default())
+//	router.Get("/orders", require.RequireToken, orders)
+//	router.Delete("/orders", require.RequireAdmin, clear)
+//
+// The handler reads the claims of the token with [Claims]. All other requests are answered
+// as widgetd does it (RFC 6750 section 3):
 //
 //   - 401 with a challenge, to a request without a token or with a bad one
 //   - 403 with a challenge, to a user who is no administrator, where one is needed
 //   - 400, to a request with two Authorization headers
 //   - 503 with Retry-After, if the token cannot be checked
 //
-// The token is checked in the same process by an auth.Service of app/auth, or by a widgetd
-// that runs elsewhere with a Client of package introspection.
+// The token is checked by an [Authenticator]: an auth.Service of app/auth in the same process,
+// or a Client of package introspection, which asks a widgetd that runs elsewhere.
 //
 // A preflight of a browser has no token: middleware for CORS goes before this one.
 package fiberauth

@@ -2,6 +2,10 @@
 // values, calls a driving port, and renders the result. The rules are in package
 // domain and in the use cases.
 //
+// Package app makes a [Server] with every part. A program with use cases of its own calls
+// [New] with an implementation of each driving port, and then [Server.Serve]. [Server.Handler]
+// and [Server.Mount] add the API to a server of net/http or to an app of Fiber.
+//
 // The files:
 //
 //	fiberhttp.go   the server: its configuration, limits and routes

@@ -61,8 +61,8 @@ func TestSliceHasTheQueryAndTheLinksOfItsParameters(t *testing.T) {
 		"sort=-created":                      {query: with(created, reverse), size: 10, rest: "&sort=-created"},
 		"sort=deadline":                      {query: due, size: 10, rest: "&sort=deadline"},
 		"sort=-deadline&x=y":                 {query: with(due, reverse), size: 10, self: "sort=-deadline", rest: "&sort=-deadline"},
-		"owner=" + adminID:                   {query: with(created, func(q *domain.WidgetQuery) { q.Owner = admin.PublicID }), size: 10, rest: "&owner=" + adminID},
-		"owner=" + strings.ToUpper(adminID):  {query: with(created, func(q *domain.WidgetQuery) { q.Owner = admin.PublicID }), size: 10, rest: "&owner=" + strings.ToUpper(adminID)},
+		"owner=" + adminID:                   {query: with(created, func(q *domain.WidgetQuery) { q.Owner = &admin.PublicID }), size: 10, rest: "&owner=" + adminID},
+		"owner=" + strings.ToUpper(adminID):  {query: with(created, func(q *domain.WidgetQuery) { q.Owner = &admin.PublicID }), size: 10, rest: "&owner=" + strings.ToUpper(adminID)},
 		"deadline_from=2026-11-22":           {query: with(due, func(q *domain.WidgetQuery) { q.From = at(2026, 11, 22, 0, 0, 0, 0) }), size: 10, rest: "&deadline_from=2026-11-22"},
 		"deadline_to=2001-02-03":             {query: with(due, func(q *domain.WidgetQuery) { q.To = at(2001, 2, 3, 23, 59, 59, 999) }), size: 10, rest: "&deadline_to=2001-02-03"},
 		"deadline_to=5/13/27":                {query: with(due, func(q *domain.WidgetQuery) { q.To = at(2027, 5, 13, 23, 59, 59, 999) }), size: 10, self: "deadline_to=5%2F13%2F27", rest: "&deadline_to=5%2F13%2F27"},
@@ -79,7 +79,7 @@ func TestSliceHasTheQueryAndTheLinksOfItsParameters(t *testing.T) {
 		},
 		"deadline_to=2027-01-01&deadline_from=2026-01-01&owner=" + adminID + "&sort=deadline&per_page=5&after=" + cursor: {
 			query: with(due, func(q *domain.WidgetQuery) {
-				q.From, q.To, q.Owner = at(2026, 1, 1, 0, 0, 0, 0), at(2027, 1, 1, 23, 59, 59, 999), admin.PublicID
+				q.From, q.To, q.Owner = at(2026, 1, 1, 0, 0, 0, 0), at(2027, 1, 1, 23, 59, 59, 999), &admin.PublicID
 			}), size: 5, cursor: cursor,
 			self: "after=" + cursor + "&per_page=5&sort=deadline&owner=" + adminID + "&deadline_from=2026-01-01&deadline_to=2027-01-01",
 			rest: "&per_page=5&sort=deadline&owner=" + adminID + "&deadline_from=2026-01-01&deadline_to=2027-01-01",

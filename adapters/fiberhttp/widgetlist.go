@@ -63,9 +63,7 @@ func (s *Server) sliceWidgets(c *fiber.Ctx) error {
 func readWidgetQuery(p *parameters) domain.WidgetQuery {
 	sort := parameter(p, "sort", parseWidgetSort)
 	query := domain.WidgetQuery{Sort: domain.ByCreation}
-	if owner := parameter(p, "owner", parseListedOwner); owner != nil {
-		query.Owner = *owner
-	}
+	query.Owner = parameter(p, "owner", parseListedOwner)
 	query.From = parameter(p, "deadline_from", boundParser(domain.ParseDeadlineFrom))
 	query.To = parameter(p, "deadline_to", boundParser(domain.ParseDeadlineTo))
 	switch {
@@ -110,24 +108,11 @@ func parseWidgetSort(text string) (widgetSort, error) {
 	return widgetSort{}, errors.New("sort must be created, -created, deadline or -deadline")
 }
 
-// nilUUID is the text of the zero value of [domain.UUID], which is a UUID too (RFC 9562
-// section 5.9).
-const nilUUID = "00000000-0000-0000-0000-000000000000"
-
-// parseListedOwner parses the parameter owner. No account has the nil UUID, so the list of
-// its widgets is empty. But in a query the zero value means every owner. So
-// parseListedOwner returns the max UUID (RFC 9562 section 5.10) for it, which no account has
-// either.
+// parseListedOwner parses the parameter owner. It accepts the nil UUID (RFC 9562 section
+// 5.9), which parseID refuses: no account has it, so the list is empty.
 func parseListedOwner(text string) (domain.UUID, error) {
-	if text == nilUUID {
-		var most domain.UUID
-		for i := range most {
-			most[i] = 0xFF
-		}
-		return most, nil
-	}
 	owner, err := parseID(text)
-	if err != nil {
+	if err != nil && text != (domain.UUID{}).String() {
 		return domain.UUID{}, errors.New("owner must be the public_id of an account, a UUID")
 	}
 	return owner, nil

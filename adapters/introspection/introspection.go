@@ -1,8 +1,16 @@
-// Package introspection checks tokens by asking a widgetd that runs elsewhere (RFC 7662),
-// so that a log-out counts in other programs too. A [Client] is an authenticator for the
-// packages httpauth and fiberauth.
+// Package introspection checks tokens by asking a widgetd that runs elsewhere (RFC 7662). A
+// log-out there counts in the asking program at once. A [Client] is an authenticator for the
+// packages httpauth and fiberauth:
 //
-// The server needs an introspection secret in its settings, and the client the same one.
+//	client, err := introspection.New(introspection.Config{URL: "https://widgets.example", Secret: secret})
+//	if err != nil {
+//		return err
+//	}
+//	require := httpauth.New(client, nil)
+//
+// The server needs an introspection secret in its settings (WIDGETD_INTROSPECTION_SECRET), and
+// the client the same one. If the server does not answer, Authenticate returns
+// [domain.Unavailable] and accepts no token.
 package introspection
 
 import (

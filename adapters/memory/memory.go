@@ -1,10 +1,11 @@
-// Package memory implements [ports.Store] in the memory of the process. [New]
-// returns the whole store. [NewUsers], [NewWidgets] and [NewBlacklist] return one
-// repository each.
+// Package memory implements [ports.Store] in the memory of the process. [New] returns the whole
+// store. [NewUsers], [NewWidgets] and [NewBlacklist] return one repository each.
 //
-// The package is for tests, and for programs that use the domain and the use
-// cases and do not need a database yet. It passes the suites of package
-// conformance. It keeps nothing after the process ends.
+// The package is for tests, and for programs that use the domain and the use cases and do not
+// need a database yet. It passes the suites of package conformance, so a test with it sees the
+// errors that another store would return. It keeps nothing after the process ends.
+//
+// Use [NewWithClock] in a test that must control the running time of the blacklist.
 package memory
 
 import (

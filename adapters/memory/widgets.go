@@ -79,8 +79,8 @@ func (w *Widgets) Slice(ctx context.Context, query domain.WidgetQuery, position 
 	}
 	err = w.lock.read(ctx, func() error {
 		list := &w.all
-		if query.Owner != (domain.UUID{}) {
-			list = w.byOwner[query.Owner]
+		if query.Owner != nil {
+			list = w.byOwner[*query.Owner]
 		}
 		slice = list.slice(query, from, limit)
 		return nil

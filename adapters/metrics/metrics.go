@@ -1,9 +1,17 @@
-// Package metrics counts requests, log-ins and operations of the store, and serves
-// the counts in the Prometheus format, together with the profiles of
-// net/http/pprof.
+// Package metrics counts requests, log-ins and operations of the store, and serves the counts in
+// the Prometheus format, together with the profiles of net/http/pprof.
 //
-// Every label has a fixed set of values. No label contains text from a client,
-// such as a path, an address, an email or the name of a widget.
+// [New] returns [Metrics]. Pass them to package fiberhttp as its Metrics and to package observed
+// as an observer, add gauges with the Watch methods, and serve [Metrics.Server] at an address of
+// a private network:
+//
+//	m := metrics.New()
+//	store = observed.Store(store, m)
+//	server := fiberhttp.New(ports, log, fiberhttp.Config{Metrics: m})
+//	err := m.Server(ln.Addr(), log).Serve(ln)
+//
+// Every label has a fixed set of values. No label contains text from a client, such as a path,
+// an address, an email or the name of a widget.
 package metrics
 
 import (

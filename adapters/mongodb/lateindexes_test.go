@@ -165,6 +165,6 @@ func TestServersStartAtOnceOnAFullCollection(t *testing.T) {
 	}
 	server.Miscount(t, 1_000_000) // Open waits for the indexes of fewer documents
 	for _, db := range openAtOnce(t, uri, 2) {
-		awaitSlice(t, db, domain.WidgetQuery{Sort: domain.ByDeadline, Owner: sample.User(0).PublicID})
+		awaitSlice(t, db, domain.WidgetQuery{Sort: domain.ByDeadline, Owner: new(sample.User(0).PublicID)})
 	}
 }

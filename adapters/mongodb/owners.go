@@ -21,7 +21,7 @@ func (w *widgetRepository) RemoveOwnerEmail(ctx context.Context, owner domain.UU
 	if err := w.allow(); err != nil {
 		return err
 	}
-	order := widgetOrder(domain.WidgetQuery{Sort: domain.ByCreation, Owner: owner})
+	order := widgetOrder(domain.WidgetQuery{Sort: domain.ByCreation, Owner: &owner})
 	for position := ""; ; {
 		docs, next, err := w.sliceOf(ctx, order, false, position, ownedBatch)
 		if err != nil {

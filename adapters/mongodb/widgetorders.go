@@ -36,8 +36,8 @@ func widgetOrder(query domain.WidgetQuery) order {
 	}
 	p.fields = append(p.fields, orderField{name: "seq", kind: "timestamp"}, orderField{name: "_id", kind: "binData"})
 	o := order{index: ascending(fields...), sort: ascending(fields...)}
-	if query.Owner != (domain.UUID{}) {
-		p.equal = bson.D{{Key: ownerField, Value: binary(query.Owner)}}
+	if query.Owner != nil {
+		p.equal = bson.D{{Key: ownerField, Value: binary(*query.Owner)}}
 		o.index = ascending(owned(fields)...)
 	}
 	o.parts = []part{p}

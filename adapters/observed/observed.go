@@ -1,5 +1,11 @@
-// Package observed reports every operation of a store to an observer: its name,
-// its duration and its failure.
+// Package observed reports every operation of a store to an observer: its name, its duration
+// and its failure. The observers of packages metrics and tracing are two such observers:
+//
+//	store = observed.Store(store, tracing)
+//	store = observed.Store(store, metrics)
+//
+// Write another one to log slow operations, for example. The returned store passes every call
+// on, and changes no result.
 package observed
 
 import (

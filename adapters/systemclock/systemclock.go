@@ -1,5 +1,5 @@
-// Package systemclock implements [ports.Clock] with the clock of the operating
-// system.
+// Package systemclock implements [ports.Clock] with the clock of the operating system. Use a
+// [Clock] wherever a Config asks for one; a test uses the generated fake of package fakes.
 package systemclock
 
 import (

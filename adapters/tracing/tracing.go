@@ -1,6 +1,10 @@
-// Package tracing sends an OpenTelemetry trace of each request. It is configured by
-// the environment variables that OpenTelemetry defines:
+// Package tracing sends an OpenTelemetry trace of each request. It is configured by the
+// environment variables that OpenTelemetry defines:
 // https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+//
+// If [Wanted] reports true, make a [Tracing] with [New], pass its Tracer and its Propagator to
+// package fiberhttp and the Tracing to package observed, and call [Tracing.Close] at the end. A
+// trace has a span for the request and one for each operation of the store.
 package tracing
 
 import (

@@ -1,5 +1,6 @@
-// Package wholefile writes the files that the operator's commands make: each as a whole or
-// not at all.
+// Package wholefile writes the files that the operator's commands make, such as a backup or an
+// export: each as a whole or not at all. After a crash the file is not there, or the earlier
+// file is unchanged.
 package wholefile
 
 import (

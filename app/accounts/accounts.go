@@ -1,6 +1,21 @@
 // Package accounts implements the use cases of administrators and the operator for the
-// accounts of others. [Service] implements [ports.Accounts]. [Service.EnsureAdmin] is for
-// the start of a server.
+// accounts of others: list, find, add, change, log out and delete. [Service] implements
+// [ports.Accounts], whose comments name the errors of each method.
+//
+// Every method has an actor. [domain.ActorOf] returns the actor of the claims of a token, and
+// [domain.Operator] returns the one who controls the machine and may do everything. The
+// Service reads the account of an administrator from the store in every call, because the
+// token may be older than a change of that account.
+//
+//	account, err := service.Create(ctx, domain.Operator(), email, password, true)
+//
+// [Service.EnsureAdmin] is for the start of a server whose settings name an administrator.
+//
+// # What it promises
+//
+// The last active administrator stays: the store refuses a change that would leave none. A
+// change of the role, of the state or of the password ends all tokens of the account before
+// the method returns, as package auth does for a log-out.
 package accounts
 
 import (

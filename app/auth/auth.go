@@ -1,5 +1,21 @@
-// Package auth implements the use cases of users for their own accounts and tokens.
-// [Service] implements [ports.Auth].
+// Package auth implements the use cases of users for their own accounts and tokens:
+// register, log in, authenticate a token, log out, change the password and unregister.
+// [Service] implements [ports.Auth], whose comments name the errors of each method.
+//
+// Make a Service with [New] from the repositories of a store, a signer and a hasher; see the
+// example. Then call [Service.Purge] every minute, so that the blacklist forgets tokens that
+// have expired.
+//
+// # What it promises
+//
+// A token that was logged out is refused from the moment at which LogOut returns, on every
+// server that shares the store, also after a crash. If the blacklist cannot be read,
+// Authenticate returns [domain.Unavailable] and accepts no token.
+//
+// A failed log-in takes the same time whether the account exists or not. The password is
+// hashed in both cases.
+//
+// The package does not limit attempts: an adapter that serves strangers must do so.
 package auth
 
 import (

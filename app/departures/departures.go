@@ -1,5 +1,18 @@
 // Package departures removes the emails of deleted accounts from the widgets that these
-// accounts own. A server calls [Service.RemoveEmails] regularly.
+// accounts own. The widgets stay, and so do the public ids of their owners.
+//
+// A server calls [Service.RemoveEmails] several times a minute:
+//
+//	service := departures.New(departures.Config{Users: store.Users(), Widgets: store.Widgets(), Clock: clock})
+//	for range time.Tick(20 * time.Second) {
+//		if _, err := service.RemoveEmails(ctx); err != nil {
+//			log.Print(err)
+//		}
+//	}
+//
+// The store keeps the ids of deleted accounts until their widgets are done, so that no email
+// is left after a crash. The first call for an account removes the email. A later call settles
+// the account: see [SettleAfter].
 package departures
 
 import (

@@ -1,5 +1,9 @@
-// Package keys implements the use cases of the operator for the keys of tokens. [Service]
-// implements [ports.Keys].
+// Package keys implements the use cases of the operator for the keys of tokens: list them, and
+// rotate the one that signs. [Service] implements [ports.Keys].
+//
+// The Service records a rotation in the audit record, and leaves the keys themselves to a
+// [ports.KeyRing], such as the Folder of package jwtsigner. A rotation ends no token: the earlier
+// key verifies until the last token that it has signed expires.
 package keys
 
 import (

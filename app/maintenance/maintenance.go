@@ -1,5 +1,7 @@
 // Package maintenance implements the use cases of the operator for the file of an embedded
-// store. [Service] implements [ports.Maintenance].
+// store: copy it and check it, both while the store is used. [Service] implements
+// [ports.Maintenance]. The work itself is done by a [ports.FileStore], such as the DB of package
+// boltdb. Without one, every method returns [domain.ErrNotEmbedded].
 package maintenance
 
 import (

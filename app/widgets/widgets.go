@@ -1,6 +1,23 @@
-// Package widgets implements the use cases for widgets: administrators create,
-// change and delete them, and every user reads them. [Service] implements
-// [ports.Widgets].
+// Package widgets implements the use cases for widgets: administrators create, change and
+// delete them, and every user reads them. [Service] implements [ports.Widgets], whose comments
+// name the errors of each method.
+//
+// Make a Service with [New] from the repositories and the cursor key of a store. A method that
+// writes takes the claims of an authenticated token. It reads the account from the store,
+// because the token may be older than a change of the account.
+//
+// # Lists
+//
+// List returns a page by its number. Slice returns a part of a list by its position, in the
+// order and with the filter of a [domain.WidgetQuery]. Follow the cursors to read a long list
+// completely while others write to it. A cursor is signed with the cursor key of the store and
+// is valid for one query.
+//
+// # Conditions
+//
+// A [domain.Condition] holds a write to versions of the widget, so that an editor does not lose
+// a change of somebody else. The store checks the condition and writes in one step. The zero
+// value is no condition.
 package widgets
 
 import (
@@ -16,7 +33,7 @@ import (
 // Config holds the ports that a [Service] uses. All but Audit are required.
 type Config struct {
 	Widgets ports.WidgetRepository
-	Users   authorize.UserFinder // a [ports.UserRepository]
+	Users   ports.UserRepository
 	Clock   ports.Clock
 	Audit   ports.Audit // may be nil
 
@@ -26,7 +43,7 @@ type Config struct {
 // Service creates, lists, returns, changes and deletes widgets.
 type Service struct {
 	widgets ports.WidgetRepository
-	users   authorize.UserFinder
+	users   ports.UserRepository
 	clock   ports.Clock
 	audit   ports.Audit
 

@@ -30,7 +30,7 @@ var (
 
 	bob      = sample.Admin(7)
 	handOver = domain.WidgetChange{InfoURL: &fields.InfoURL, Owner: &domain.Owner{PublicID: bob.PublicID}}
-	byOwner  = domain.WidgetQuery{Sort: domain.ByCreation, Owner: ada.PublicID}
+	byOwner  = domain.WidgetQuery{Sort: domain.ByCreation, Owner: &ada.PublicID}
 	key      = domain.CursorKey{1, 2, 3}
 	always   = domain.Condition{}
 )

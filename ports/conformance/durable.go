@@ -306,7 +306,7 @@ func (t durableWidgets) keepsSlices() {
 func (t durableWidgets) keepsPositions() {
 	all := []domain.Widget{dueIn("e", 0), dueIn("d", 10), dueIn("c", 10), dueIn("b", 20), dueIn("a", 30)}
 	t.addEach(all...)
-	queries := append(orders(domain.UUID{}), orders(all[0].Owner.PublicID)...)
+	queries := append(orders(nil), orders(&all[0].Owner.PublicID)...)
 	var first []domain.Slice[domain.Widget]
 	for _, query := range queries {
 		first = append(first, t.slicesOf(query).read("", 2))

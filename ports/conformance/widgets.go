@@ -350,7 +350,7 @@ func (t widgets) callerOwnsItems() {
 		page.Items[i] = sample.Widget("overwritten")
 	}
 	_ = append(page.Items, sample.Widget("appended"))
-	for _, query := range orders(domain.UUID{}) {
+	for _, query := range orders(nil) {
 		slice := t.slicesOf(query).read("", 5)
 		for i := range slice.Items {
 			slice.Items[i] = sample.Widget("overwritten")
@@ -373,7 +373,7 @@ func (t widgets) endedContext() {
 		wantKind(t.T, "RemoveOwnerEmail "+how, t.store.RemoveOwnerEmail(ctx, kept.Owner.PublicID), domain.Unavailable)
 		wantKind(t.T, "ByName "+how, errorOf(t.store.ByName(ctx, kept.Name)), domain.Unavailable)
 		wantKind(t.T, "List "+how, errorOf(t.store.List(ctx, sample.Page(1, 5))), domain.Unavailable)
-		for _, query := range orders(kept.Owner.PublicID) {
+		for _, query := range orders(&kept.Owner.PublicID) {
 			wantKind(t.T, "Slice "+how, errorOf(t.store.Slice(ctx, query, "", 5)), domain.Unavailable)
 		}
 	})
@@ -409,7 +409,7 @@ func (t widgets) contextEndsDuringRead() {
 		page, err := t.store.List(ctx, first)
 		return orWrongResult(err, page.TotalItems == 1 && len(page.Items) == 1 && page.Items[0] == w)
 	})
-	for _, query := range []domain.WidgetQuery{{Sort: domain.ByCreation}, {Sort: domain.ByDeadline, Owner: w.Owner.PublicID}} {
+	for _, query := range []domain.WidgetQuery{{Sort: domain.ByCreation}, {Sort: domain.ByDeadline, Owner: &w.Owner.PublicID}} {
 		raceContexts(t.T, "Slice", func(ctx context.Context, _ int) error {
 			slice, err := t.store.Slice(ctx, query, "", 5)
 			return orWrongResult(err, len(slice.Items) == 1 && slice.Items[0] == w && slice.Next == "")

@@ -87,7 +87,7 @@ func (t widgets) wantMany(all []domain.Widget) {
 	t.Helper()
 	t.pages().wantPage(1, 100, all)
 	t.pages().wantPage(len(all)/100, 100, all)
-	for _, query := range []domain.WidgetQuery{{Sort: domain.ByCreation}, {Sort: domain.ByDeadline, Owner: all[0].Owner.PublicID}} {
+	for _, query := range []domain.WidgetQuery{{Sort: domain.ByCreation}, {Sort: domain.ByDeadline, Owner: &all[0].Owner.PublicID}} {
 		list := t.slicesOf(query)
 		list.wantSame(list.walk(400, func(domain.Slice[domain.Widget]) {}), listOf(query, all))
 	}

@@ -20,9 +20,9 @@ func (t widgets) slicesOf(query domain.WidgetQuery) positions[domain.Widget] {
 		}}
 }
 
-// orders returns a query for each order, of the widgets of one owner. The zero value means
-// every owner.
-func orders(owner domain.UUID) []domain.WidgetQuery {
+// orders returns a query for each order, of the widgets of one owner. Nil means every
+// owner.
+func orders(owner *domain.UUID) []domain.WidgetQuery {
 	return []domain.WidgetQuery{
 		{Sort: domain.ByCreation, Owner: owner},
 		{Sort: domain.ByCreation, Owner: owner, Reverse: true},
@@ -52,16 +52,18 @@ func listOf(query domain.WidgetQuery, all []domain.Widget) []domain.Widget {
 // all owners, of each owner, and of one without widgets.
 func (t widgets) wantSlices(all ...domain.Widget) {
 	t.Helper()
-	owners := []domain.UUID{{}, sample.ID(1 << 30)}
+	owners := []domain.UUID{{}, sample.ID(1 << 30)} // of nobody
 	for _, w := range all {
 		if !slices.Contains(owners, w.Owner.PublicID) {
 			owners = append(owners, w.Owner.PublicID)
 		}
 	}
+	queries := orders(nil)
 	for _, owner := range owners {
-		for _, query := range orders(owner) {
-			t.slicesOf(query).want(listOf(query, all)...)
-		}
+		queries = append(queries, orders(&owner)...)
+	}
+	for _, query := range queries {
+		t.slicesOf(query).want(listOf(query, all)...)
 	}
 }
 
@@ -99,7 +101,7 @@ func (t widgets) sliceByCreation() {
 		t.add(w)
 		all = append(all, w)
 		if i < 3 || i == 8 {
-			for _, query := range orders(domain.UUID{})[:2] {
+			for _, query := range orders(nil)[:2] {
 				t.slicesOf(query).want(listOf(query, all)...)
 			}
 		}
@@ -119,7 +121,7 @@ func (t widgets) sliceByDeadline() {
 		due("after-epoch", time.UnixMilli(1)),
 	}
 	t.addEach(all...)
-	for _, query := range orders(domain.UUID{})[2:] {
+	for _, query := range orders(nil)[2:] {
 		t.slicesOf(query).want(listOf(query, all)...)
 	}
 }
@@ -170,7 +172,7 @@ func (t widgets) sliceWithBounds() {
 	}
 	for _, from := range bounds {
 		for _, to := range bounds {
-			for _, query := range append(orders(domain.UUID{})[2:], orders(sample.ID(1))[2:]...) {
+			for _, query := range append(orders(nil)[2:], orders(new(sample.ID(1)))[2:]...) {
 				query.From, query.To = from, to
 				var want []domain.Widget
 				for _, w := range listOf(domain.WidgetQuery{Sort: query.Sort, Reverse: query.Reverse, Owner: query.Owner}, all) {
@@ -193,7 +195,7 @@ func (t widgets) sliceWithBoundsInTheWrongOrder() {
 	t.addEach(all...)
 	first := domain.RestoreDeadline(time.Date(0, time.January, 1, 0, 0, 0, 0, time.UTC))
 	last := domain.RestoreDeadline(time.Date(9999, time.December, 31, 23, 59, 59, 999*int(time.Millisecond), time.UTC))
-	for _, query := range append(orders(domain.UUID{})[2:], orders(all[0].Owner.PublicID)[2:]...) {
+	for _, query := range append(orders(nil)[2:], orders(&all[0].Owner.PublicID)[2:]...) {
 		for _, bounds := range [][2]*domain.Deadline{
 			{deadlineIn(20), deadlineIn(0)}, {deadlineIn(10), deadlineIn(9)}, {deadlineIn(11), deadlineIn(10)}, {&last, &first}, {&last, deadlineIn(10)},
 			{deadlineIn(21), nil}, {nil, deadlineIn(-1)}, {&last, nil}, {nil, &first},
@@ -215,7 +217,7 @@ func (t widgets) sliceLimits() {
 		all = append(all, w)
 		t.wantSlices(all...)
 	}
-	for _, query := range orders(domain.UUID{})[2:] { // widgets follow, but not in the list
+	for _, query := range orders(nil)[2:] { // widgets follow, but not in the list
 		query.From, query.To = deadlineIn(1), deadlineIn(2)
 		t.slicesOf(query).want(listOf(query, all)...)
 	}
@@ -226,7 +228,7 @@ func (t widgets) sliceLimits() {
 func (t widgets) slicePositions() {
 	all := []domain.Widget{dueIn("a", 0), dueIn("b", 10), dueIn("c", 20)}
 	t.addEach(all...)
-	for _, owner := range []domain.UUID{{}, all[0].Owner.PublicID} {
+	for _, owner := range []*domain.UUID{nil, &all[0].Owner.PublicID} {
 		byCreation := t.slicesOf(domain.WidgetQuery{Sort: domain.ByCreation, Owner: owner})
 		byDeadline := t.slicesOf(domain.WidgetQuery{Sort: domain.ByDeadline, Owner: owner})
 		byCreation.wantInvalid(byDeadline.read("", 1).Next)
@@ -264,7 +266,7 @@ func (t widgets) sliceFollowsOwners() {
 		t.wantSlices(all...)
 	}
 	for n := range 4 {
-		for _, query := range orders(sample.ID(n)) { // also of owners who have no widgets any more
+		for _, query := range orders(new(sample.ID(n))) { // also of owners who have no widgets any more
 			t.slicesOf(query).want(listOf(query, all)...)
 		}
 	}
@@ -326,7 +328,7 @@ func (c crowd) isStill(w domain.Widget) bool { return slices.Contains(c.still, w
 // over widgets before and behind the position, the one at the position among them, and
 // creates new ones.
 func (t widgets) sliceBetweenWrites() {
-	for n, query := range append(orders(domain.UUID{}), orders(crowdOwner().PublicID)...) {
+	for n, query := range append(orders(nil), orders(new(crowdOwner().PublicID))...) {
 		for _, limit := range []int{1, 3} {
 			c := newCrowd(fmt.Sprintf("list-%d-%d", n, limit))
 			t.batches().add(c.all)
@@ -381,7 +383,7 @@ func (t widgets) removeAll() {
 	wantNoErrors(t.T, "Delete", race(len(all), func(i int) error {
 		return errorOf(t.store.Delete(t.Context(), all[i].Name, domain.Condition{}))
 	}))
-	t.slicesOf(orders(domain.UUID{})[0]).want()
+	t.slicesOf(orders(nil)[0]).want()
 }
 
 // sliceDuringWrites walks through each list while other goroutines create, move, hand over
@@ -420,7 +422,7 @@ func (t widgets) sliceDuringWrites() {
 		<-failed
 		wantNoErrors(t.T, "a write", errs)
 	}()
-	for _, query := range append(orders(domain.UUID{}), orders(crowdOwner().PublicID)...) {
+	for _, query := range append(orders(nil), orders(new(crowdOwner().PublicID))...) {
 		list := t.slicesOf(query)
 		got := list.walk(limit, func(domain.Slice[domain.Widget]) {
 			select {

@@ -218,23 +218,28 @@ func widgetSliceMutants() []mutant {
 			})
 		})},
 
-		{"SliceIgnoresTheOwner", []string{"SliceOfOneOwner"}, brokenWidgets(queries(func(q *query) { q.Owner = domain.UUID{} }))},
+		{"SliceIgnoresTheOwner", []string{"SliceOfOneOwner"}, brokenWidgets(queries(func(q *query) { q.Owner = nil }))},
 		{"SliceOfNobodyIsThatOfAll", []string{"SliceOfOneOwner", "SliceFollowsOwners"}, brokenWidgets(func(broken mock, good repo) {
 			broken.SliceFunc = func(ctx context.Context, q query, position string, limit int) (widgetSlice, error) {
 				slice, err := good.Slice(ctx, q, position, limit)
-				if q.Owner != (domain.UUID{}) && err == nil && len(slice.Items) == 0 {
-					q.Owner = domain.UUID{}
+				if q.Owner != nil && err == nil && len(slice.Items) == 0 {
+					q.Owner = nil
 					return good.Slice(ctx, q, position, limit)
 				}
 				return slice, err
 			}
 		})},
+		{"SliceOfTheZeroIDIsThatOfAll", []string{"SliceOfOneOwner", "SliceFollowsOwners"}, brokenWidgets(queries(func(q *query) {
+			if q.Owner != nil && *q.Owner == (domain.UUID{}) {
+				q.Owner = nil
+			}
+		}))},
 		{"SliceComparesTheLastBytesOfTheOwner", []string{"SliceOfOneOwner"}, brokenWidgets(lists(func(good repo, q query, all list) list {
-			if q.Owner == (domain.UUID{}) {
+			if q.Owner == nil {
 				return all
 			}
-			id := q.Owner
-			q.Owner = domain.UUID{}
+			id := *q.Owner
+			q.Owner = nil
 			slice, _ := good.Slice(context.Background(), q, "", maxItems)
 			return slices.DeleteFunc(slice.Items, func(w domain.Widget) bool { return [15]byte(w.Owner.PublicID[1:]) != [15]byte(id[1:]) })
 		}))},
@@ -256,7 +261,7 @@ func widgetSliceMutants() []mutant {
 		}))},
 		{"BoundsIgnoreTheOwner", []string{"SliceWithBounds"}, brokenWidgets(queries(func(q *query) {
 			if q.From != nil {
-				q.Owner = domain.UUID{}
+				q.Owner = nil
 			}
 		}))},
 		{"SwapsBounds", []string{"SliceWithBounds", "SliceWithBoundsInTheWrongOrder"}, brokenWidgets(queries(func(q *query) {
@@ -389,7 +394,7 @@ func widgetSliceMutants() []mutant {
 			sliceListsAs(broken, good, func(q query, all list) list {
 				return slices.DeleteFunc(all, func(w domain.Widget) bool {
 					_, found := handedOver.Load(w.Name)
-					return found && q.Owner != domain.UUID{}
+					return found && q.Owner != nil
 				})
 			})
 		})},

@@ -76,7 +76,7 @@ func lowered(broken *fakes.WidgetRepositoryMock, good ports.WidgetRepository) (l
 // that has an email.
 func removal(good ports.WidgetRepository, change func(ctx context.Context, w domain.Widget) error) func(context.Context, domain.UUID) error {
 	return func(ctx context.Context, owner domain.UUID) error {
-		list, err := good.Slice(ctx, domain.WidgetQuery{Sort: domain.ByCreation, Owner: owner}, "", maxItems)
+		list, err := good.Slice(ctx, domain.WidgetQuery{Sort: domain.ByCreation, Owner: &owner}, "", maxItems)
 		for _, w := range list.Items {
 			if w.Owner.Email != (domain.Email{}) && err == nil {
 				err = change(ctx, w)
@@ -307,7 +307,7 @@ func widgetVersionMutants() []mutant {
 		})},
 		{"SecondRemovalRaisesTheVersion", []string{"RemoveOwnerEmail"}, brokenWidgets(func(broken mock, good repo) {
 			broken.RemoveOwnerEmailFunc = func(ctx context.Context, owner domain.UUID) error {
-				list, err := good.Slice(ctx, domain.WidgetQuery{Sort: domain.ByCreation, Owner: owner}, "", maxItems)
+				list, err := good.Slice(ctx, domain.WidgetQuery{Sort: domain.ByCreation, Owner: &owner}, "", maxItems)
 				for _, w := range list.Items {
 					_, _ = good.Update(ctx, w.Name, withoutEmail(w), domain.Condition{})
 				}
@@ -316,7 +316,7 @@ func widgetVersionMutants() []mutant {
 		})},
 		{"NothingToRemoveIsAnError", []string{"RemoveOwnerEmail"}, brokenWidgets(func(broken mock, good repo) {
 			broken.RemoveOwnerEmailFunc = func(ctx context.Context, owner domain.UUID) error {
-				list, err := good.Slice(ctx, domain.WidgetQuery{Sort: domain.ByCreation, Owner: owner}, "", 1)
+				list, err := good.Slice(ctx, domain.WidgetQuery{Sort: domain.ByCreation, Owner: &owner}, "", 1)
 				if err == nil && len(list.Items) == 0 {
 					return domain.NotFound
 				}

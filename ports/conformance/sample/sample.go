@@ -3,6 +3,7 @@
 // must set its sample value. Every test that stores or sends the record then has the
 // field.
 //
+// A value depends on the arguments alone: two calls with equal arguments return equal values.
 // The functions panic on invalid arguments.
 package sample
 
