@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Kind classifies an error. A Kind is itself an error, so that an adapter with
@@ -57,6 +58,15 @@ func KindOf(err error) Kind {
 	return kind
 }
 
+// RetryAfter returns the time to wait before the operation is repeated, as the outermost
+// [Error] in the chain of err has it. It returns zero if the time is not known.
+func RetryAfter(err error) time.Duration {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.RetryAfter
+	}
+	return 0
+}
+
 // Error is an error with a kind and details. errors.Is(err, kind) reports
 // whether it has that kind.
 type Error struct {
@@ -64,6 +74,10 @@ type Error struct {
 	Message string // for the person who made the request; empty: the kind's name
 	Fields  Fields // of Invalid input; may be nil
 	Err     error  // the cause, for the log only; may be nil
+
+	// RetryAfter is for an Unavailable error: the time to wait before the operation is
+	// repeated. Zero means that it is not known.
+	RetryAfter time.Duration
 }
 
 // Error returns the message, the fields in alphabetical order, and the cause.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"strconv"
 	"time"
 
 	"github.com/gofiber/fiber/v2"
@@ -23,7 +22,7 @@ var errMissing = &domain.Error{Kind: domain.Invalid, Message: "Missing required 
 // errNotBoolean is the error for a boolean field with another value.
 var errNotBoolean = &domain.Error{Kind: domain.Invalid, Message: "Must be true or false"}
 
-// retryAfter is the Retry-After time of a response to an Unavailable error.
+// retryAfter is the least Retry-After time of a response to an Unavailable error.
 const retryAfter = time.Second
 
 // respondError is the only function that converts an error to a response. If the error
@@ -51,7 +50,7 @@ func (s *Server) respondError(c *fiber.Ctx, err error) error {
 		return respondForbidden(c, err)
 	case domain.Unavailable:
 		s.logCause(c, err)
-		return respondLater(c, status, retryAfter, statusBody{Message: text})
+		return respondLater(c, status, max(retryAfter, domain.RetryAfter(err)), statusBody{Message: text})
 	}
 	if e, ok := errors.AsType[*fiber.Error](err); ok && e.Code < fiber.StatusInternalServerError {
 		s.setAcceptPatch(c, e.Code)
@@ -191,9 +190,9 @@ type invalidBody struct {
 
 func respond(c *fiber.Ctx, status int, body any) error { return c.Status(status).JSON(body) }
 
-// respondLater adds the time after which the client may try again, in seconds,
-// rounded up (RFC 9110 section 10.2.3).
+// respondLater adds the time after which the client may try again (RFC 9110 section
+// 10.2.3).
 func respondLater(c *fiber.Ctx, status int, wait time.Duration, body any) error {
-	c.Set(fiber.HeaderRetryAfter, strconv.FormatInt(int64((wait+time.Second-1)/time.Second), 10))
+	c.Set(fiber.HeaderRetryAfter, bearer.Seconds(wait))
 	return respond(c, status, body)
 }

@@ -262,6 +262,8 @@ func TestEveryErrorOfEveryPortIsAResponse(t *testing.T) {
 		"mismatch":       {err: domain.ErrCredentialsMismatch, status: 401, body: fail("email or password does not match"), header: realm},
 		"wrapped":        {err: fmt.Errorf("%w: %w", cause, domain.ErrTokenInvalid), status: 401, body: message("Invalid token. Please log in again."), header: realm + `, error="invalid_token", error_description="Invalid token. Please log in again."`},
 		"unavailable":    {err: &domain.Error{Kind: domain.Unavailable, Message: "mongo-3", Err: cause}, status: 503, body: unavailable, header: "Retry-After: 1", logged: true},
+		"a short time":   {err: &domain.Error{Kind: domain.Unavailable, RetryAfter: time.Millisecond, Err: cause}, status: 503, body: unavailable, header: "Retry-After: 1", logged: true},
+		"a longer time":  {err: fmt.Errorf("wrapped: %w", &domain.Error{Kind: domain.Unavailable, RetryAfter: 2001 * time.Millisecond, Err: cause}), status: 503, body: unavailable, header: "Retry-After: 3", logged: true},
 		"just that kind": {err: fmt.Errorf("%w: %w", domain.Unavailable, cause), status: 503, body: unavailable, header: "Retry-After: 1", logged: true},
 		"deadline":       {err: fmt.Errorf("%w: %w", cause, context.DeadlineExceeded), status: 503, body: unavailable, header: "Retry-After: 1", logged: true},
 		"unknown":        {err: cause, status: 500, body: unknown, header: "Retry-After:", logged: true},

@@ -30,10 +30,11 @@ type tokenBlacklist struct {
 	tokens     schema[domain.BlacklistedToken]
 	cutOffs    schema[domain.CutOff]
 	watermarks schema[time.Time]
+	singly     bool // see proven
 }
 
-func newTokenBlacklist(c collection, clock ports.Clock, server serverVersions) *tokenBlacklist {
-	return &tokenBlacklist{c, newRunningTime(c, clock, server), tokenSchema(), cutOffSchema(), watermarkSchema()}
+func newTokenBlacklist(c collection, clock ports.Clock, server serverVersions, singly bool) *tokenBlacklist {
+	return &tokenBlacklist{c, newRunningTime(c, clock, server), tokenSchema(), cutOffSchema(), watermarkSchema(), singly}
 }
 
 func tokenSchema() schema[domain.BlacklistedToken] {
@@ -120,9 +121,9 @@ func (b *tokenBlacklist) extend(ctx context.Context, id any, version bson.E, val
 	})
 }
 
-// Check implements [ports.TokenBlacklist]. One read finds the token, the cut-off of its
-// account, the proof that the collection is the one that the server opened, and the
-// watermark of an earlier release. A document with the token's id means that the token
+// Check implements [ports.TokenBlacklist]. One read (see proven) finds the token, the
+// cut-off of its account, the proof that the collection is the one that the server opened,
+// and the watermark of an earlier release. A document with the token's id means that the token
 // was logged out, whatever else it holds. A cut-off or a watermark that cannot be read
 // is an error.
 func (b *tokenBlacklist) Check(ctx context.Context, claims domain.Claims) (domain.Revocation, error) {
@@ -159,7 +160,18 @@ func (b *tokenBlacklist) Check(ctx context.Context, claims domain.Claims) (domai
 
 // proven returns the documents with the ids. The same read proves that the collection is
 // the one that the server opened; without the proof proven returns Unavailable.
+//
+// MongoDB guarantees a linearizable read only for a filter that identifies one document.
+// So with singly each document is read by a command of its own. All are sent at the same
+// time, and after their answers the one for the proof: proven makes two round trips.
 func (b *tokenBlacklist) proven(ctx context.Context, ids ...any) ([]bson.Raw, error) {
+	if b.singly {
+		docs, err := b.each(ctx, ids)
+		if err != nil {
+			return nil, err
+		}
+		return docs, b.running.check(ctx)
+	}
 	docs, err := b.many(ctx, bson.D{byID(bson.D{{Key: "$in", Value: append(ids, runningID)}})}, options.Find())
 	if err != nil {
 		return nil, err
@@ -172,6 +184,26 @@ func (b *tokenBlacklist) proven(ctx context.Context, ids ...any) ([]bson.Raw, er
 		return nil, err
 	}
 	return slices.Delete(docs, i, i+1), nil
+}
+
+// each returns the documents with the ids that exist. It makes a round trip for each id, all
+// at the same time.
+func (b *tokenBlacklist) each(ctx context.Context, ids []any) (docs []bson.Raw, err error) {
+	found := make([]bson.Raw, len(ids))
+	reads := make([]func(context.Context) error, len(ids))
+	for i, id := range ids {
+		reads[i] = func(ctx context.Context) (err error) {
+			found[i], err = b.one(ctx, byID(id))
+			if errors.Is(err, domain.NotFound) {
+				return nil
+			}
+			return err
+		}
+	}
+	if err := checkTogether(ctx, reads...); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(found, func(doc bson.Raw) bool { return doc == nil }), nil
 }
 
 // Purge implements [ports.TokenBlacklist]. It leaves documents of a later version

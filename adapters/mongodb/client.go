@@ -8,6 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/mongo/readconcern"
 	"go.mongodb.org/mongo-driver/v2/mongo/readpref"
 	"go.mongodb.org/mongo-driver/v2/mongo/writeconcern"
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/connstring"
@@ -63,11 +64,17 @@ func databaseName(uri *connstring.ConnString) string {
 	return uri.Database
 }
 
+// isLinearizable reports whether the URI asks for linearizable reads.
+func isLinearizable(config *options.ClientOptions) bool {
+	return config.ReadConcern != nil && config.ReadConcern.Level == readconcern.Linearizable().Level
+}
+
 // client is a database and the time limit for a round trip.
 type client struct {
 	*mongo.Database
-	timeout time.Duration
-	late    *lateIndexes
+	timeout      time.Duration
+	late         *lateIndexes
+	linearizable bool // see isLinearizable
 }
 
 func (c *client) collection(name string) collection {
@@ -98,14 +105,21 @@ func (c *client) prepare(ctx context.Context, shadowed func(domain.UUID)) error 
 var errDirect = errors.New("directConnection cannot be used with a replica set of several members: " +
 	"a member that is no longer the primary would return old data; remove directConnection from the URI")
 
-// requirePrimary returns an error unless the server is a primary. The driver
-// itself checks that the server is not too old.
+// errNotLinearizable is the error for linearizable reads from a server that has no other
+// members to confirm a read.
+var errNotLinearizable = errors.New("readConcernLevel=linearizable needs a replica set, and this is a single server; " +
+	"start the server as a replica set, or remove readConcernLevel from the URI")
+
+// requirePrimary returns an error unless the server is a primary, and can do what the
+// URI asks for. The driver itself checks that the server is not too old.
 func (c *client) requirePrimary(ctx context.Context, direct bool) error {
 	ctx, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
 	var hello struct {
 		Primary bool     `bson:"isWritablePrimary"`
 		Hosts   []string `bson:"hosts"`
+		Set     string   `bson:"setName"`
+		Message string   `bson:"msg"` // "isdbgrid" from mongos, in front of the replica sets of a sharded cluster
 	}
 	err := c.Client().Database("admin").RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello)
 	switch {
@@ -113,6 +127,8 @@ func (c *client) requirePrimary(ctx context.Context, direct bool) error {
 		return err
 	case direct && len(hello.Hosts) > 1:
 		return errDirect
+	case c.linearizable && hello.Set == "" && hello.Message != "isdbgrid":
+		return errNotLinearizable
 	case !hello.Primary:
 		return mongo.CommandError{Code: notWritablePrimary, Name: "NotWritablePrimary", Message: "the server is not the replica set's primary"}
 	}

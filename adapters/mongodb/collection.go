@@ -8,6 +8,7 @@ import (
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
+	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/xoptions"
 
 	"github.com/widgetd/widgetd/domain"
 )
@@ -88,10 +89,19 @@ func (c collection) has(ctx context.Context, filter bson.D) (bool, error) {
 	return err == nil, err
 }
 
-// many returns the documents that match.
-func (c collection) many(ctx context.Context, filter bson.D, options ...options.Lister[options.FindOptions]) (docs []bson.Raw, err error) {
+// many returns the documents that match. The server stops the query at the time limit of a
+// round trip: the driver itself sends no time limit with a query for several documents.
+func (c collection) many(ctx context.Context, filter bson.D, find *options.FindOptionsBuilder) (docs []bson.Raw, err error) {
+	limit := c.timeout
+	if deadline, ok := ctx.Deadline(); ok {
+		limit = min(limit, time.Until(deadline))
+	}
+	err = xoptions.SetInternalFindOptions(find, "addCommandFields", bson.D{{Key: "maxTimeMS", Value: max(limit.Milliseconds(), 1)}})
+	if err != nil {
+		return nil, err
+	}
 	err = c.do(ctx, func(ctx context.Context) error {
-		cursor, err := c.docs.Find(ctx, filter, options...)
+		cursor, err := c.docs.Find(ctx, filter, find)
 		if err != nil {
 			return err
 		}

@@ -266,7 +266,11 @@ func TestURICannotWeakenTheConcerns(t *testing.T) {
 			t.Errorf("%s reads from %s", name, mode)
 		}
 		limit, limited := command.Lookup("maxTimeMS").AsInt64OK()
-		if name != "createIndexes" && limit > 3000 || name != "find" && !limited { // the driver sets none for cursors
+		longest := int64(3000)
+		if _, ok := command.Lookup("filter", "$or").ArrayOK(); ok { // of all accounts, once, in Open
+			longest = 60_000
+		}
+		if !limited || limit > longest && name != "createIndexes" {
 			t.Errorf("%s has the time limit %v ms", name, limit)
 		}
 	}
@@ -274,6 +278,73 @@ func TestURICannotWeakenTheConcerns(t *testing.T) {
 		if seen[name] == 0 {
 			t.Errorf("no command %s was sent", name)
 		}
+	}
+}
+
+// TestLinearizableReadsAreOfOneDocument checks the queries that the promises rest on.
+// MongoDB guarantees a linearizable read only if the filter identifies one document.
+func TestLinearizableReadsAreOfOneDocument(t *testing.T) {
+	t.Parallel()
+	for name, hello := range map[string]bson.D{
+		"a replica set":     {{Key: "setName", Value: "rs"}},
+		"a sharded cluster": {{Key: "msg", Value: "isdbgrid"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address := startStub(t, func(string) bson.D { return hello })
+			db, sent := openRecorded(t, "mongodb://"+address+"/?readConcernLevel=linearizable")
+			sent.take()
+			errs := map[string]error{"Ping": db.Ping(t.Context())}
+			_, errs["Check"] = isLoggedOut(t.Context(), db, sample.Token(1, 0))
+			_, errs["CutOff"] = db.Blacklist().CutOff(t.Context(), sample.ID(1))
+			errs["Add"] = db.Blacklist().Add(t.Context(), sample.Token(2, 0))
+			errs["EndTokens"] = db.Blacklist().EndTokens(t.Context(), cutOff(1))
+			_, errs["ByPublicID"] = db.Users().ByPublicID(t.Context(), sample.ID(1))
+			_, errs["ByEmail"] = db.Users().ByEmail(t.Context(), sample.User(1).Email)
+			_, errs["ByName"] = db.Widgets().ByName(t.Context(), widget(1).Name)
+			for method, err := range errs {
+				if err != nil && !errors.Is(err, domain.NotFound) {
+					t.Errorf("%s: %v", method, err)
+				}
+			}
+			var queries []string
+			for _, command := range sent.take() {
+				if nameOf(command) != "find" {
+					continue
+				}
+				equal(t, "the read concern", command.Lookup("readConcern").String(), `{"level": "linearizable"}`)
+				elements, err := command.Lookup("filter").Document().Elements()
+				noError(t, err)
+				if len(elements) != 1 || elements[0].Value().Type == bson.TypeEmbeddedDocument {
+					t.Errorf("the filter %s does not identify one document", command.Lookup("filter"))
+				}
+				queries = append(queries, elements[0].Key())
+			}
+			slices.Sort(queries)
+			// Ping 1, Check 4, CutOff 2, Add 1, EndTokens 1, ByPublicID 1
+			equal(t, "the fields of the filters", strings.Join(queries, " "), strings.Repeat("_id ", 10)+"email_key name")
+		})
+	}
+}
+
+// TestLinearizableReadsFindRevocations reads the documents with a query for each.
+func TestLinearizableReadsFindRevocations(t *testing.T) {
+	t.Parallel()
+	uri := mongotest.Start(t).Database(t) + "?readConcernLevel=linearizable"
+	db, ctx := open(t, uri), t.Context()
+	claims := domain.Claims{
+		ID: sample.Token(1, 0).ID, Subject: cutOff(1).Subject,
+		IssuedAt: sample.Token(1, 0).ExpiresAt.Add(-time.Hour), ExpiresAt: sample.Token(1, 0).ExpiresAt,
+	}
+	check := func() domain.Revocation { return sample.Must(db.Blacklist().Check(ctx, claims)) }
+	equal(t, "the revocation of a valid token", check(), domain.Revocation{})
+	noError(t, db.Blacklist().EndTokens(ctx, cutOff(1)))
+	equal(t, "the revocation by a cut-off", check(), domain.Revocation{CutOff: cutOff(1).Value})
+	noError(t, db.Blacklist().Add(ctx, sample.Token(1, 0)))
+	equal(t, "the revocation by both", check(), domain.Revocation{LoggedOut: true, CutOff: cutOff(1).Value})
+	noError(t, db.Database().Collection("blacklist").Drop(ctx))
+	if _, err := db.Blacklist().Check(ctx, claims); !errors.Is(err, domain.Unavailable) {
+		t.Errorf("after the collection was dropped, Check returns %v", err)
 	}
 }
 

@@ -93,8 +93,8 @@ func (b *tokenBlacklist) setCutOff(ctx context.Context, cutOff domain.CutOff, r 
 	return conflict(ctx, b.collection, b.cutOffs, id)
 }
 
-// CutOff implements [ports.TokenBlacklist]. The same read proves that the collection is
-// the one that the server opened.
+// CutOff implements [ports.TokenBlacklist]. The same read (see proven) proves that the
+// collection is the one that the server opened.
 func (b *tokenBlacklist) CutOff(ctx context.Context, subject domain.UUID) (domain.UUID, error) {
 	docs, err := b.proven(ctx, cutOffID(subject))
 	if err != nil || len(docs) == 0 {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/widgetd/widgetd/domain"
 )
@@ -116,7 +117,7 @@ func (k emailKeys) groups(ctx context.Context) (map[string][]keyedUser, error) {
 }
 
 func (k emailKeys) find(ctx context.Context, filter bson.D) (users []keyedUser, err error) {
-	docs, err := k.many(ctx, filter)
+	docs, err := k.many(ctx, filter, options.Find())
 	if err != nil {
 		return nil, err
 	}

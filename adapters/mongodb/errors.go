@@ -7,7 +7,9 @@ import (
 	"net"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/mongo"
 	"go.mongodb.org/mongo-driver/v2/x/mongo/driver"
@@ -40,7 +42,25 @@ func translate(err error) error {
 }
 
 func unavailable(cause error) error {
-	return &domain.Error{Kind: domain.Unavailable, Err: cause}
+	return &domain.Error{Kind: domain.Unavailable, RetryAfter: retryAfter(cause), Err: cause}
+}
+
+// throttledFor matches the number of milliseconds in the message of a throttled command of
+// Azure Cosmos DB.
+var throttledFor = regexp.MustCompile(`\bRetryAfterMs=(\d{1,9})\b`)
+
+// retryAfter returns the time that the server has named in the error of a throttled
+// command, or zero.
+func retryAfter(err error) time.Duration {
+	if !hasCode(err, throttled) {
+		return 0
+	}
+	found := throttledFor.FindStringSubmatch(err.Error())
+	if found == nil {
+		return 0
+	}
+	milliseconds, _ := strconv.Atoi(found[1]) // nine digits fit
+	return time.Duration(milliseconds) * time.Millisecond
 }
 
 // Error codes of the server, from error_codes.yml in MongoDB's sources.
@@ -50,6 +70,7 @@ const (
 	atlasError           = 8000 // MongoDB Atlas: rejected credentials, or over a quota
 	notWritablePrimary   = 10107
 	badValue             = 2
+	throttled            = 16500 // Azure Cosmos DB: too many requests
 )
 
 // isUnavailable reports whether the outcome of the operation is unknown, or a
@@ -128,7 +149,7 @@ func isTransient(code int) bool {
 		9001,         // SocketException
 		10058,        // LegacyNotPrimary
 		14031,        // OutOfDiskSpace
-		16500,        // Azure Cosmos DB: too many requests
+		throttled,
 		atlasError,
 		notWritablePrimary,
 		11600, // InterruptedAtShutdown

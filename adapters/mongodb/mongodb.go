@@ -12,9 +12,14 @@
 //   - Reads see every acknowledged write: all reads go to the primary. Options in
 //     the URI do not change this. One gap remains. A primary that has lost its
 //     majority can answer reads with old data for up to electionTimeoutMillis (10
-//     seconds). Add readConcernLevel=linearizable to the URI to close this gap:
-//     the primary then confirms each read with a majority. This needs a replica
-//     set and costs a round trip between its members.
+//     seconds). Add readConcernLevel=linearizable to the URI to close this gap for
+//     the reads of one document: of a token and a cut-off (Check, CutOff), of an
+//     account (ByPublicID, ByEmail) and of a widget (ByName). The primary then
+//     confirms each read with a majority. MongoDB gives no such guarantee for
+//     queries that match several documents, so the gap remains for lists, counts
+//     and HasAdmin. This needs a replica set: Open refuses a single server. Each
+//     read costs a round trip between the members. Check and CutOff make two
+//     round trips in place of one.
 //   - Uniqueness: unique indexes, which [Open] creates. Somebody may drop an index or
 //     a collection while servers run: see uniqueness.
 //   - Creation order: the primary sets the BSON timestamp "seq" of each widget and
@@ -159,8 +164,8 @@ type Options struct {
 // three seconds, or stops answering while it creates an index. Each index may take
 // a minute. A retry may succeed. Every other error is permanent: a malformed URI,
 // rejected credentials, a MongoDB server that is too old, a later widgetd that
-// excludes this one, or documents that violate a unique index. No error contains the
-// password of the URI.
+// excludes this one, documents that violate a unique index, or linearizable reads from a
+// single server. No error contains the password of the URI.
 func Open(ctx context.Context, uri string, options Options) (*DB, error) {
 	return open(ctx, uri, options, thisVersion(), nil)
 }
@@ -180,7 +185,7 @@ func open(ctx context.Context, uri string, options Options, server serverVersion
 	options = options.withDefaults()
 	database := driver.Database(databaseName(parsed))
 	tasks := newBackground()
-	c := &client{database, *config.Timeout, newLateIndexes(database, *config.Timeout, tasks, options.Log)}
+	c := &client{database, *config.Timeout, newLateIndexes(database, *config.Timeout, tasks, options.Log), isLinearizable(config)}
 	db := newDB(c, tasks, options, server)
 	if err := db.open(ctx, c, parsed.DirectConnection, options.Shadowed); err != nil {
 		_ = db.close()
@@ -204,7 +209,7 @@ func (o Options) withDefaults() Options {
 }
 
 func newDB(c *client, tasks *background, options Options, server serverVersions) *DB {
-	tokens := newTokenBlacklist(c.collection(blacklist), options.Clock, server)
+	tokens := newTokenBlacklist(c.collection(blacklist), options.Clock, server, c.linearizable)
 	accounts := c.uniqueness(users, uniqueUserField, tokens.running.admit)
 	return &DB{
 		users:     newUserRepository(accounts, newDepartures(c), options.Unreadable),

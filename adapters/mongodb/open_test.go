@@ -118,6 +118,16 @@ func TestPermanentProblemOfAServerIsNotUnavailable(t *testing.T) {
 			command:  "saslStart", answer: refusal(18, "AuthenticationFailed", "Authentication failed."),
 			want: "refuses the URI's credentials: ",
 		},
+		"wrong credentials at Atlas": {
+			userinfo: "ada:s3cr3t@",
+			command:  "saslStart", answer: refusal(8000, "AtlasError", "bad auth : authentication failed"),
+			want: "refuses the URI's credentials: ",
+		},
+		"linearizable reads of a single server": {
+			options: "/?readConcernLevel=linearizable",
+			command: "find", answer: refusal(123, "NotAReplicaSet", "node needs to be a replica set member"),
+			want: "readConcernLevel=linearizable needs a replica set, and this is a single server",
+		},
 		"no access": {
 			command: "createIndexes", answer: refusal(13, "Unauthorized", "not authorized on widgetd to execute command"),
 			want: "index of the collection users: (Unauthorized) not authorized on widgetd",

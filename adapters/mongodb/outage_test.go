@@ -3,6 +3,7 @@ package mongodb_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -181,6 +182,15 @@ func TestServerErrorsHaveTheRightKind(t *testing.T) {
 		"over quota at Atlas":    {refusal(8000), domain.Unavailable, domain.Unavailable},
 		"lock timeout":           {refusal(24), domain.Unavailable, domain.Unavailable},
 		"write conflict":         {refusal(112), domain.Unavailable, domain.Unavailable},
+		"not linearizable now":   {refusal(187), domain.Unavailable, domain.Unavailable},
+		"no answer of a member":  {refusal(202), domain.Unavailable, domain.Unavailable},
+		"storage changes":        {refusal(355), domain.Unavailable, domain.Unavailable},
+		"temporary":              {refusal(365), domain.Unavailable, domain.Unavailable},
+		"writes are blocked":     {refusal(371), domain.Unavailable, domain.Unavailable},
+		"resources used up":      {refusal(402), domain.Unavailable, domain.Unavailable},
+		"too long a queue":       {refusal(433), domain.Unavailable, domain.Unavailable},
+		"too many operations":    {refusal(449), domain.Unavailable, domain.Unavailable},
+		"too many requests":      {refusal(462), domain.Unavailable, domain.Unavailable},
 		"throttled by Cosmos DB": {refusal(16500), domain.Unavailable, domain.Unavailable},
 		"a label to retry":       {append(refusal(2), labels("RetryableWriteError")), domain.Unavailable, domain.Unavailable},
 		"overloaded":             {append(refusal(2), labels("SystemOverloadedError", "RetryableError")), domain.Unavailable, domain.Unavailable},
@@ -221,6 +231,43 @@ func TestServerErrorsHaveTheRightKind(t *testing.T) {
 					t.Errorf("%s: %q contains an email", method, err)
 				}
 			}
+		})
+	}
+}
+
+// TestThrottledCommandNamesATime checks the time that an error tells the caller to wait. A
+// write is throttled by an error of the command or of the document.
+func TestThrottledCommandNamesATime(t *testing.T) {
+	t.Parallel()
+	const message = "Error=16500, RetryAfterMs=%s, Details='Response status code does not indicate success: TooManyRequests (429)'"
+	problem := func(code int32, text string) bson.D {
+		return bson.D{{Key: "index", Value: int32(0)}, {Key: "code", Value: code}, {Key: "errmsg", Value: text}}
+	}
+	failed := func(code int32, text string) bson.D {
+		return append(problem(code, text), bson.E{Key: "ok", Value: 0.0})
+	}
+	for name, test := range map[string]struct {
+		answer bson.D
+		want   time.Duration
+	}{
+		"of a command":    {failed(16500, fmt.Sprintf(message, "5481")), 5481 * time.Millisecond},
+		"of a document":   {bson.D{{Key: "writeErrors", Value: bson.A{problem(16500, fmt.Sprintf(message, "34"))}}}, 34 * time.Millisecond},
+		"no time":         {failed(16500, "Request rate is large"), 0},
+		"no number":       {failed(16500, fmt.Sprintf(message, "-1")), 0},
+		"a number of ten": {failed(16500, fmt.Sprintf(message, "1000000000")), 0},
+		"another error":   {failed(8000, fmt.Sprintf(message, "5481")), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			address := startStub(t, func(command string) bson.D {
+				if command == "insert" {
+					return test.answer
+				}
+				return bson.D{}
+			})
+			err := open(t, "mongodb://"+address).Users().Add(t.Context(), sample.User(1))
+			wantKind(t, "Users.Add", err, domain.Unavailable)
+			equal(t, "the time to wait", domain.RetryAfter(err), test.want)
 		})
 	}
 }

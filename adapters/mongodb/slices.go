@@ -3,11 +3,9 @@ package mongodb
 import (
 	"context"
 	"math"
-	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo/options"
-	"go.mongodb.org/mongo-driver/v2/x/mongo/driver/xoptions"
 
 	"github.com/widgetd/widgetd/domain"
 )
@@ -41,17 +39,8 @@ func (c collection) indexed(ctx context.Context, index, filter bson.D, find *opt
 	return docs, err
 }
 
-// limited returns the documents that match in one reply. The server stops the query at the
-// time limit of a round trip. For other queries the driver sends no time limit.
+// limited returns the documents that match in one reply.
 func (c collection) limited(ctx context.Context, filter bson.D, find *options.FindOptionsBuilder) ([]bson.Raw, error) {
-	limit := c.timeout
-	if deadline, ok := ctx.Deadline(); ok {
-		limit = min(limit, time.Until(deadline))
-	}
-	err := xoptions.SetInternalFindOptions(find, "addCommandFields", bson.D{{Key: "maxTimeMS", Value: max(limit.Milliseconds(), 1)}})
-	if err != nil {
-		return nil, err
-	}
 	return c.many(ctx, filter, find.SetBatchSize(math.MaxInt16)) // more than any limit, so that the first reply closes the cursor
 }
 

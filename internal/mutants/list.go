@@ -349,6 +349,21 @@ func mutants() []mutant {
 			mongodb + "/client.go", "SetReadPreference(readpref.Primary())", "SetReadPreference(readpref.Nearest())",
 			mongodb, "TestURICannotWeakenTheConcerns",
 		},
+		{
+			"a linearizable read is of one document",
+			mongodb + "/blacklist.go", "	if b.singly {", "	if false {",
+			mongodb, "TestLinearizableReadsAreOfOneDocument",
+		},
+		{
+			"the database stops a query at the time limit",
+			mongodb + "/collection.go", "max(limit.Milliseconds(), 1)", "24 * limit.Milliseconds()",
+			mongodb, "TestURICannotWeakenTheConcerns",
+		},
+		{
+			"a throttled client is told when to try again",
+			mongodb + "/errors.go", "RetryAfter: retryAfter(cause)", "RetryAfter: 0",
+			mongodb, "TestThrottledCommandNamesATime",
+		},
 
 		// Anyone's adapter can prove itself.
 		{

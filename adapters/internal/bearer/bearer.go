@@ -10,7 +10,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/widgetd/widgetd/domain"
 )
@@ -32,9 +34,9 @@ var (
 // Challenge is the challenge to a request without a token.
 const Challenge = `Bearer realm="widgetd"`
 
-// RetryAfter is the Retry-After header, in seconds, of the response to an Unavailable
+// retryAfter is the least time in the Retry-After header of the response to an Unavailable
 // error.
-const RetryAfter = "1"
+const retryAfter = time.Second
 
 // Token returns the token of an Authorization header (RFC 6750 section 2.1). It returns
 // ErrNoScheme for one word that is not the scheme, and ErrNoToken for an empty token and
@@ -74,7 +76,7 @@ func RefusalOf(err error) (refusal Refusal, isFault bool) {
 		return Forbidden(err), false
 	case isUnavailable(err):
 		refusal := refusalOf(http.StatusServiceUnavailable)
-		refusal.RetryAfter = RetryAfter
+		refusal.RetryAfter = Seconds(max(retryAfter, domain.RetryAfter(err)))
 		return refusal, true
 	}
 	return refusalOf(http.StatusInternalServerError), true
@@ -125,6 +127,11 @@ func messageOf(err error) string {
 		return e.Message
 	}
 	return ""
+}
+
+// Seconds returns a time as a number of seconds, rounded up, for the header Retry-After.
+func Seconds(d time.Duration) string {
+	return strconv.FormatInt(int64((d+time.Second-1)/time.Second), 10)
 }
 
 // Headers returns the headers of the response, in pairs of name and value.

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/widgetd/widgetd/domain"
 )
@@ -44,6 +45,8 @@ func (a *Tokens) Authenticate(_ context.Context, token string) (domain.Claims, e
 		return domain.Claims{}, domain.ErrTokenBlacklisted
 	case "unavailable":
 		return rootClaims, &domain.Error{Kind: domain.Unavailable, Message: "hidden", Err: errors.New("the cause")}
+	case "throttled":
+		return rootClaims, &domain.Error{Kind: domain.Unavailable, RetryAfter: 1001 * time.Millisecond, Err: errors.New("the cause")}
 	case "late":
 		return rootClaims, context.DeadlineExceeded
 	case "faulty":
@@ -89,6 +92,7 @@ func OnlyAValidTokenIsLetThrough(t *testing.T, send Send) {
 		{"an expired token", "/user", []string{"Bearer expired"}, 401, "Access token expired. Please log in again.", invalid("Access token expired. Please log in again."), false},
 		{"a logged-out token", "/admin", []string{"Bearer logged-out"}, 401, "Token blacklisted. Please log in again.", invalid("Token blacklisted. Please log in again."), false},
 		{"a store that does not answer", "/user", []string{"Bearer unavailable"}, 503, "Service Unavailable", "", true},
+		{"a store that names a time", "/user", []string{"Bearer throttled"}, 503, "Service Unavailable", "", true},
 		{"a deadline", "/admin", []string{"Bearer late"}, 503, "Service Unavailable", "", true},
 		{"a fault", "/user", []string{"Bearer faulty"}, 500, "Internal Server Error", "", true},
 	} {
@@ -109,6 +113,9 @@ func OnlyAValidTokenIsLetThrough(t *testing.T, send Send) {
 		retry := ""
 		if test.status == 503 {
 			retry = "1"
+		}
+		if test.name == "a store that names a time" {
+			retry = "2" // rounded up
 		}
 		if response.StatusCode != test.status || body != want || response.Header.Get("WWW-Authenticate") != test.challenge || response.Header.Get("Retry-After") != retry {
 			t.Errorf("%s: got %d %s %v", test.name, response.StatusCode, body, response.Header)
