@@ -1,10 +1,12 @@
 package main_test
 
 import (
+	"bufio"
 	"bytes"
 	"crypto/tls"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -18,6 +20,9 @@ import (
 
 // The file is of Linux because the clients have different addresses of the loopback, which
 // other systems do not have by default.
+
+// proxies are the proxies with a recipe, in front of a server and of another service.
+var proxies = map[string]func(t *testing.T, addr, service string) frontend{"nginx": startNginx, "Caddy": startCaddy}
 
 // aroundTheRecipe is a configuration of nginx that includes the recipe. It compresses
 // everything, so that a test sees that the recipe turns that off.
@@ -40,14 +45,14 @@ http {
 }
 `
 
-// frontend is a running nginx with the recipe.
+// frontend is a running proxy with its recipe.
 type frontend struct {
 	addr string // host:port
 	pair pair
 }
 
-// startNginx starts nginx with the recipe in front of a server and of another service. It
-// skips the test if nginx is not installed and $NGINX is not set.
+// startNginx starts nginx with its recipe. It skips the test if nginx is not installed and
+// $NGINX is not set.
 func startNginx(t *testing.T, addr, service string) frontend {
 	t.Helper()
 	program := installed(t, "NGINX", "nginx")
@@ -87,6 +92,65 @@ func startNginx(t *testing.T, addr, service string) frontend {
 	return f
 }
 
+// globalOptions are the options of Caddy in the tests. HTTP/3 is off, because its header
+// Alt-Svc is not in the OpenAPI document.
+const globalOptions = `{
+	admin off
+	auto_https disable_redirects
+	servers {
+		protocols h1 h2
+	}
+}
+`
+
+// startCaddy starts Caddy with its recipe, and waits until it listens. It skips the test if
+// Caddy is not installed and $CADDY is not set.
+func startCaddy(t *testing.T, addr, service string) frontend {
+	t.Helper()
+	program := installed(t, "CADDY", "caddy")
+	dir := t.TempDir()
+	host, port := freeLoopback()
+	f := frontend{net.JoinHostPort(host, port), newPair(t, dir)}
+	site := fmt.Sprintf(":%s {\n\tbind %s\n\ttls %s %s\n", port, host, f.pair.cert, f.pair.key)
+	recipe := edited(t, "Caddyfile", map[string]string{
+		"\napi.example.com {":     "\napi.example.com" + site,
+		"\nservice.example.com {": "\nservice.example.com" + site,
+		" 127.0.0.1:8080":         " " + addr,
+		" 127.0.0.1:3000":         " " + service,
+	})
+	if err := os.WriteFile(filepath.Join(dir, "Caddyfile"), []byte(globalOptions+recipe), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(program, "run", "--adapter", "caddyfile", "--config", "Caddyfile")
+	cmd.Dir, cmd.Env, cmd.SysProcAttr = dir, []string{"HOME=" + dir}, dieWithUs()
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	log := bufio.NewReader(stderr)
+	for line := ""; !strings.Contains(line, "serving initial configuration"); {
+		if line, err = log.ReadString('\n'); err != nil {
+			t.Fatalf("Caddy does not start: %v %v, %s", err, cmd.Wait(), line)
+		}
+	}
+	go func() { _, _ = io.Copy(io.Discard, log) }() // a full pipe would block Caddy
+	t.Cleanup(func() {
+		_ = cmd.Process.Signal(syscall.SIGTERM)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("Caddy: %v", err)
+		}
+	})
+	return f
+}
+
+// freeLoopback returns a random address of the loopback, at which no other program listens.
+func freeLoopback() (host, port string) {
+	return fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254)), "8443"
+}
+
 // listeningSocket returns a socket that listens on a free port, and its address.
 func listeningSocket(t *testing.T) (*os.File, string) {
 	t.Helper()
@@ -123,29 +187,47 @@ func edited(t *testing.T, name string, replacements map[string]string) string {
 func (f frontend) client(t *testing.T, address string) *http.Client {
 	t.Helper()
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
-	transport := &http.Transport{DialContext: dialer.DialContext, TLSClientConfig: &tls.Config{RootCAs: f.pair.trust}}
+	transport := &http.Transport{DialContext: dialer.DialContext, TLSClientConfig: &tls.Config{RootCAs: f.pair.trust, ServerName: "api.example.com"}}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: withoutServer{transport}, CheckRedirect: returnRedirect, Timeout: patience}
+	return &http.Client{Transport: throughProxy{transport}, CheckRedirect: returnRedirect, Timeout: patience}
 }
 
-// withoutServer removes the header Server, which nginx adds. All else in a response must be
-// as the OpenAPI document says.
-type withoutServer struct{ *http.Transport }
+// throughProxy sends requests to api.example.com, if they name no other host. It removes the
+// header Server, which the proxy adds: all else in a response must be as the OpenAPI document
+// says.
+type throughProxy struct{ *http.Transport }
 
 // RoundTrip implements [http.RoundTripper].
-func (w withoutServer) RoundTrip(req *http.Request) (*http.Response, error) {
-	res, err := w.Transport.RoundTrip(req)
+func (p throughProxy) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.Host == req.URL.Host {
+		req = req.Clone(req.Context())
+		req.Host = "api.example.com"
+	}
+	res, err := p.Transport.RoundTrip(req)
 	if err == nil {
 		res.Header.Del("Server")
 	}
 	return res, err
 }
 
-func TestNginxServesTheAPIUnderAPath(t *testing.T) {
+// throughEachProxy runs a test through each proxy.
+func throughEachProxy(t *testing.T, test func(t *testing.T, start func(t *testing.T, addr, service string) frontend)) {
+	t.Helper()
 	t.Parallel()
+	for name, start := range proxies {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, start)
+		})
+	}
+}
+
+func TestProxyServesTheAPIUnderAPath(t *testing.T) { throughEachProxy(t, testUnderAPath) }
+
+func testUnderAPath(t *testing.T, startProxy func(t *testing.T, addr, service string) frontend) {
 	s := start(t, folder(t), append([]string{"--base-url=https://api.example.com/shop", "--trusted-proxies=127.0.0.1"}, asAdmin...)...)
 	direct := s.do(t, get("/openapi.json", ""))
-	f := startNginx(t, s.addr, s.addr)
+	f := startProxy(t, s.addr, s.addr)
 	s.url, s.client = "https://"+f.addr+"/shop", f.client(t, "127.0.0.2")
 
 	token := s.logIn(t, adminEmail, adminPassword)
@@ -158,7 +240,7 @@ func TestNginxServesTheAPIUnderAPath(t *testing.T) {
 	read := s.do(t, compressible)
 	read.want(t, 200, "")
 	if coding := read.header.Get("Content-Encoding"); coding != "" {
-		t.Errorf("nginx compresses the API: %s", coding)
+		t.Errorf("the proxy compresses the API: %s", coding)
 	}
 	document := s.do(t, get("/openapi.json", ""))
 	document.want(t, 200, direct.body)
@@ -171,13 +253,14 @@ func TestNginxServesTheAPIUnderAPath(t *testing.T) {
 	s.do(t, get("/auth/user", token)).want(t, 401, `{"message":"Token blacklisted. Please log in again."}`)
 }
 
-// TestNginxTellsTheAddressOfTheClient lets one client use up its failed log-ins. Another
-// client can still log in, and the first cannot claim to be the other.
-func TestNginxTellsTheAddressOfTheClient(t *testing.T) {
-	t.Parallel()
+func TestProxyTellsTheAddressOfTheClient(t *testing.T) { throughEachProxy(t, testClientAddress) }
+
+// testClientAddress lets one client use up its failed log-ins. Another client can still log
+// in, and the first cannot claim to be the other.
+func testClientAddress(t *testing.T, startProxy func(t *testing.T, addr, service string) frontend) {
 	s := start(t, folder(t), append([]string{"--base-url=https://api.example.com/shop", "--trusted-proxies=127.0.0.1",
 		"--max-login-failures=1"}, asAdmin...)...)
-	f := startNginx(t, s.addr, s.addr)
+	f := startProxy(t, s.addr, s.addr)
 	s.url, s.client = "https://"+f.addr+"/shop", f.client(t, "127.0.0.2")
 	s.do(t, post("/auth/login", "", fields{"email": adminEmail, "password": "wrong password"})).want(t, 401, "")
 	again := post("/auth/login", "", fields{"email": adminEmail, "password": adminPassword})
@@ -188,17 +271,17 @@ func TestNginxTellsTheAddressOfTheClient(t *testing.T) {
 	s.do(t, again).want(t, 200, "")
 }
 
-// TestNginxProtectsAnotherService sends requests to a service that prints the user that
-// nginx named.
-func TestNginxProtectsAnotherService(t *testing.T) {
-	t.Parallel()
+func TestProxyProtectsAnotherService(t *testing.T) { throughEachProxy(t, testOtherService) }
+
+// testOtherService sends requests to a service that prints the user that the proxy named.
+func testOtherService(t *testing.T, startProxy func(t *testing.T, addr, service string) frontend) {
 	s := start(t, folder(t), append([]string{"--trusted-proxies=127.0.0.1"}, asAdmin...)...)
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
 		fmt.Fprintf(w, "%s %q %q %q %s", r.Method, r.Header["X-User-Id"], r.Header["X-User-Admin"], r.Header["Authorization"], body)
 	}))
 	t.Cleanup(service.Close)
-	f := startNginx(t, s.addr, service.Listener.Addr().String())
+	f := startProxy(t, s.addr, service.Listener.Addr().String())
 	client := f.client(t, "127.0.0.2")
 	send := func(token string, body string) (int, string, http.Header) {
 		t.Helper()
@@ -243,7 +326,7 @@ func TestNginxProtectsAnotherService(t *testing.T) {
 	s.do(t, post("/auth/logout", user, nil)).want(t, 200, "")
 	wantRefused(user, `Bearer realm="widgetd", error="invalid_token", error_description="Token blacklisted.`)
 	s.stop()
-	if status, body, _ := send(admin, "an order"); status != 500 || strings.Contains(body, "POST") {
+	if status, body, _ := send(admin, "an order"); status < 500 || strings.Contains(body, "POST") {
 		t.Errorf("without widgetd: %d %s", status, body)
 	}
 }
