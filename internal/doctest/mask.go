@@ -18,6 +18,7 @@ var masks = []struct {
 	{regexp.MustCompile(`[AP]M UTC`), "XM UTC"},
 	{regexp.MustCompile(`\d+ (day|hour|minute|second)s?( \d+ (hour|minute|second)s?)*`), "DURATION"},
 	{regexp.MustCompile(`\b(\d+h)?(\d+m)?\d+(\.\d+)?(s|ms|µs)\b`), "DURATION"},
+	{regexp.MustCompile(`\d+ bytes|"duration_ms":[\d.]+`), "AMOUNT"},
 	{regexp.MustCompile(`\d{5,}`), "NUMBER"},
 	{regexp.MustCompile(` {2,}`), "  "}, // the width of a column
 }
@@ -25,8 +26,8 @@ var masks = []struct {
 // word matches a text that may be the name of a key (a kid).
 var word = regexp.MustCompile(`[A-Za-z0-9_-]+`)
 
-// Mask returns a text with the same words for all tokens, ids, dates, times, durations and
-// numbers of five digits or more.
+// Mask returns a text with the same words for all tokens, ids, dates, times, durations,
+// numbers of bytes and numbers of five digits or more.
 func Mask(text string) string {
 	for _, m := range masks {
 		text = m.pattern.ReplaceAllString(text, m.mask)

@@ -35,7 +35,7 @@ doctest_serve() {
   (
     export DOCTEST_SERVER=yes
     source "$1"
-    echo 'the server has ended' >&4
+    echo "$1 has ended" >&4
   ) </dev/null >"$1.out" 2>&1 3>&- &
   servers+=($!)
 }

@@ -173,7 +173,7 @@ func (s *Shell) serve(command string) (output string) {
 			s.curl[address] = record.Addr
 		}
 		listening = record.Msg == "listening"
-		return listening || line == "the server has ended"
+		return listening || line == script+" has ended"
 	})
 	if !listening {
 		return withoutLog(s.output(script))
