@@ -28,7 +28,6 @@ const repository = "../.."
 // test runs them.
 var notRun = map[string]string{
 	"go run ./cmd/widgetd   # serves on http://127.0.0.1:8080, data in ./widgetd-data":                                         "needs a clone: .ci/run runs the tests, and the tour runs the server",
-	"go run ./cmd/widgetd openapi > widgetd.json":                                                                              "loads a program from npm: TestGeneratedClientRunsTheTour generates another client",
 	`docker build -f cmd/widgetd/deploy/Dockerfile --build-arg VERSION="$(git describe --tags --always --dirty)" -t widgetd .`: "needs Docker: 'task lint-deploy' checks the Dockerfile",
 	"export WIDGETD_MONGODB_URI='mongodb://widgetd:PASSWORD@db1,db2,db3/widgetd?replicaSet=rs0&tls=true&authSource=admin'":     "needs three machines: TestServersOutliveOneOfThem has two servers on a stand-in",
 	"export WIDGETD_SECRET_KEY=$(openssl rand -base64 32)":                                                                     "needs Docker: 'task lint-deploy' checks the compose file",

@@ -1,4 +1,4 @@
-// Package client runs the README's tour with a client that oapi-codegen generates
+// Package client walks through the API with a client that oapi-codegen generates
 // from the served OpenAPI document. The client is not in the repository: the tests
 // of cmd/widgetd generate it in a copy of this folder and run the tour there.
 package client
