@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -152,13 +153,35 @@ func TestRecoveryIsTriedAgainAfterItClosedTheFile(t *testing.T) {
 	wantThings(t, db, thing(0), thing(1))
 }
 
-// doubt adds a thing in a transaction that is in doubt afterwards, as if the fsync of
-// its meta page had failed.
+// doubt adds a thing in a transaction that is in doubt afterwards, because the fsync of its
+// meta page fails.
 func doubt(ctx context.Context, db *DB, name string) error {
-	return db.Update(ctx, func(tx *Tx) error {
-		db.inDoubt = true
+	err := db.Update(ctx, func(tx *Tx) error {
+		failSyncOfMeta(db.bolt.Load(), db.pageSize)
 		return add(name)(tx)
 	}, nil)
+	switch {
+	case err == nil:
+		return errors.New("Update returned no error, although the fsync failed")
+	case errors.Is(err, domain.Unavailable):
+		return nil
+	}
+	return err
+}
+
+// failSyncOfMeta lets bbolt write meta pages, and then return an error, until the file is
+// opened again. bbolt has no exported field for that.
+func failSyncOfMeta(bolt *bbolt.DB, pageSize int) {
+	field := reflect.ValueOf(bolt).Elem().FieldByName("ops").FieldByName("writeAt")
+	write := (*func([]byte, int64) (int, error))(field.Addr().UnsafePointer())
+	original := *write
+	*write = func(b []byte, offset int64) (int, error) {
+		n, err := original(b, offset)
+		if err == nil && offset < int64(2*pageSize) {
+			err = errors.New("the fsync failed")
+		}
+		return n, err
+	}
 }
 
 // limitSize makes the disk appear full at the current size of the file, or removes that
