@@ -409,6 +409,28 @@ func TestAuthenticateReturnsTheClaims(t *testing.T) {
 	}
 }
 
+// TestAcceptedTokenIsRefusedAfterItsLogOut accepts a token before its log-out, so that an
+// answer that the service remembers would be wrong.
+func TestAcceptedTokenIsRefusedAfterItsLogOut(t *testing.T) {
+	t.Parallel()
+	s := newHarness()
+	service := s.service()
+	for _, step := range []struct {
+		revocation domain.Revocation
+		want       error
+	}{
+		{domain.Revocation{}, nil},
+		{domain.Revocation{LoggedOut: true}, domain.ErrTokenBlacklisted},
+		{domain.Revocation{}, nil},
+		{domain.Revocation{CutOff: domain.UUID{8}}, domain.ErrTokenBlacklisted},
+	} {
+		s.revocation = step.revocation
+		if _, err := service.Authenticate(ctx, "token"); !errors.Is(err, step.want) {
+			t.Errorf("%+v: got %v, want %v", step.revocation, err, step.want)
+		}
+	}
+}
+
 // If the blacklist returns an error, the token is refused, whether the result is true or false.
 func TestAuthenticateFailsClosed(t *testing.T) {
 	t.Parallel()
