@@ -236,6 +236,52 @@ func TestPurgeDeletesInBatches(t *testing.T) {
 	equal(t, "the valid token is blacklisted", left, true)
 }
 
+// TestTokenThatIsAddedDuringAPurgeStays adds a token again after Purge has found it, and
+// before Purge deletes it.
+func TestTokenThatIsAddedDuringAPurgeStays(t *testing.T) {
+	t.Parallel()
+	uri, ctx := mongotest.URI(t), t.Context()
+	other, again := open(t, uri), sample.Token(1, time.Hour)
+	added := errors.New("Purge deleted nothing")
+	db, err := mongodb.OpenMonitored(ctx, uri, mongodb.Options{}, &event.CommandMonitor{
+		Started: func(_ context.Context, e *event.CommandStartedEvent) {
+			if e.CommandName == "delete" {
+				added = other.Blacklist().Add(ctx, again)
+			}
+		},
+	})
+	noError(t, err)
+	t.Cleanup(func() { noError(t, db.Close()) })
+	insert(t, db.Database().Collection("blacklist"), tokenDocument(1))
+	purged, err := db.Blacklist().Purge(ctx, again.ExpiresAt.Add(-time.Minute))
+	noError(t, err)
+	noError(t, added)
+	equal(t, "number of purged tokens", purged, 0)
+	left, err := isLoggedOut(ctx, other, again)
+	noError(t, err)
+	equal(t, "the token is blacklisted", left, true)
+}
+
+// TestPrimaryFillsInTheTimestamps checks that new documents are sent with a zero timestamp,
+// in whose place MongoDB puts the time of the primary. A time of the sender would make the
+// order depend on the clocks of all servers.
+func TestPrimaryFillsInTheTimestamps(t *testing.T) {
+	t.Parallel()
+	db, sent := openRecorded(t, "mongodb://"+startStub(t, func(string) bson.D { return bson.D{} }))
+	sent.take()
+	ctx := t.Context()
+	noError(t, db.Users().Add(ctx, sample.User(1)))
+	noError(t, db.Widgets().Add(ctx, widget(1)))
+	inserts := 0
+	for _, command := range sent.take() {
+		if nameOf(command) == "insert" {
+			inserts++
+			equal(t, "seq in "+command.String(), command.Lookup("documents", "0", "seq").String(), `{"$timestamp":{"t":0,"i":0}}`)
+		}
+	}
+	equal(t, "number of inserts", inserts, 2)
+}
+
 // TestURICannotWeakenTheConcerns checks the read and write concerns and the time
 // limit of every command. The URI asks for weaker ones.
 func TestURICannotWeakenTheConcerns(t *testing.T) {
