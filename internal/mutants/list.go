@@ -19,6 +19,31 @@ const (
 	conformance = "ports/conformance"
 )
 
+// shortForm returns the promises of the mutants that .ci/run tests: one of each kind, where
+// the test is built and run quickly.
+func shortForm() []string {
+	return []string{
+		"a transaction is on disk before it is acknowledged",
+		"a write is acknowledged after its commit",
+		"a new file does not replace an existing one",
+		"a record that does not match its checksum is refused",
+		"a token of before the cut-off is refused",
+		"every request asks the blacklist",
+		"no token is accepted while the store does not answer",
+		"a token carries the cut-off of its log-in",
+		"no answer of the blacklist is remembered past a log-out",
+		"a removed key takes the tokens that it verified with it",
+		"an administrator is looked up in the store",
+		"the limit is the number of failures, not one more",
+		"a write holds to If-Match",
+		"an update keeps the indexes",
+		"a failed operation leaves an entry in the audit record",
+		"a password is never printed",
+		"a write is acknowledged by a majority",
+		"the suite of a blacklist has a test of races",
+	}
+}
+
 // mutants returns the list. A mutant belongs to the part of the program whose promise it
 // breaks.
 func mutants() []mutant {
@@ -31,9 +56,9 @@ func mutants() []mutant {
 		},
 		{
 			"a write is acknowledged after its commit",
-			engine + "/writer.go", "	err := db.transact(batch)\n	if err != nil && len(batch) > 1",
-			"	for _, op := range batch {\n		op.done <- nil\n	}\n	err := db.transact(batch)\n	if err != nil && len(batch) > 1",
-			engine, "TestRefusedOperationsDoNotCommit",
+			engine + "/writer.go", "	return op.run(tx)",
+			"	err := op.run(tx)\n	if err == nil {\n		op.done <- nil\n	}\n	return err",
+			engine, "TestFullDisk",
 		},
 		{
 			"a failed fsync is settled before the next write",
@@ -78,12 +103,30 @@ func mutants() []mutant {
 		{
 			"the old file is kept by a migration",
 			engine + "/migrate.go", "	if !kept {", "	if kept {",
-			engine, "TestMigrationKeepsOldRecordsReadable",
+			engine, "TestMigrationWithoutHardLinks",
 		},
 		{
 			"a backup is checked while it is made",
 			engine + "/backup.go", "		err := s.check(func(int) error { return db.Ready(ctx) })\n", "		var err error\n",
 			engine, "TestBackupAndCheckFindDamage",
+		},
+		{
+			"a store that is closed does not answer from memory",
+			boltdb + "/blacklist.go", "func (b *blacklist) Check(ctx context.Context, claims domain.Claims) (domain.Revocation, error) {\n	if err := b.engine.Ready(ctx); err != nil {\n		return domain.Revocation{}, err\n	}\n",
+			"func (b *blacklist) Check(_ context.Context, claims domain.Claims) (domain.Revocation, error) {\n",
+			boltdb, "TestCloseMakesEverythingUnavailable",
+		},
+		{
+			"an export without its last line is not taken for whole",
+			"app/transfer/import.go", "		return i.compare(end.counts)",
+			"		return nil",
+			"app/transfer", "TestFileThatIsNotOneWholeExportIsInvalid",
+		},
+		{
+			"an import changes no record of the store",
+			"app/transfer/store.go", "	if err != nil || kept.LoggedOut {",
+			"	if err != nil || kept.LoggedOut && token.Lifetime == 0 {",
+			"app/transfer", "TestExistingRecordsStayAsTheyAre",
 		},
 
 		// A token dies at once.
@@ -162,11 +205,54 @@ func mutants() []mutant {
 			"app/accounts/change.go", "	if after.Admin == before.Admin && after.PasswordHash", "	if after.PasswordHash",
 			"app/accounts", "TestChangeWritesTheAccountThenEndsItsTokens",
 		},
+		{
+			"no answer of the blacklist is remembered past a log-out",
+			"app/auth/auth.go", "	revocation, err := s.keeper.Blacklist.Check(ctx, claims)\n	if err != nil {\n		return domain.Claims{}, err\n	}\n	if err := revocation.Check(claims); err != nil {\n		return domain.Claims{}, err\n	}\n	return claims, nil\n}\n",
+			"	if accepted[claims.ID] {\n		return claims, nil\n	}\n	revocation, err := s.keeper.Blacklist.Check(ctx, claims)\n	if err != nil {\n		return domain.Claims{}, err\n	}\n	if err := revocation.Check(claims); err != nil {\n		return domain.Claims{}, err\n	}\n	accepted[claims.ID] = true\n	return claims, nil\n}\n\nvar accepted = map[domain.UUID]bool{}\n",
+			"app/auth", "TestAcceptedTokenIsRefusedAfterItsLogOut",
+		},
+		{
+			"a client remembers no answer unless it is told to",
+			"adapters/introspection/introspection.go", "	if config.Remember > 0 {\n		c.memory = newMemory(config.Remember)",
+			"	if config.Remember >= 0 {\n		c.memory = newMemory(MaxRemember)",
+			"adapters/introspection", "TestEveryTokenIsAskedForByDefault",
+		},
+		{
+			"a request whose token cannot be checked is refused",
+			"adapters/httpauth/httpauth.go", "			err = check(claims)\n		}\n		if err != nil {",
+			"			err = check(claims)\n		}\n		if err != nil && domain.KindOf(err) != domain.Unavailable {",
+			"adapters/httpauth", "TestOnlyAValidTokenIsLetThrough",
+		},
+		{
+			"a log-in reads the cut-off before the account",
+			"app/auth/auth.go", "		if cutOff, err = s.keeper.Blacklist.CutOff(ctx, found.PublicID); err != nil {\n			return domain.User{}, domain.UUID{}, err\n		}\n		user, err = s.keeper.Users.ByPublicID(ctx, found.PublicID)\n",
+			"		user, err = s.keeper.Users.ByPublicID(ctx, found.PublicID)\n		var cutOffErr error\n		if cutOff, cutOffErr = s.keeper.Blacklist.CutOff(ctx, found.PublicID); cutOffErr != nil {\n			return domain.User{}, domain.UUID{}, cutOffErr\n		}\n",
+			"app/auth", "TestLogInChecksThePasswordThatTheAccountHasAfterTheCutOffWasRead",
+		},
+		{
+			"a new password ends the tokens",
+			"app/auth/password.go", "		cutOff, err := s.keeper.EndTokens(ctx, claims.Subject)",
+			"		cutOff, err := claims.CutOff, ctx.Err()",
+			"app/auth", "TestChangePasswordIssuesATokenThatCarriesTheCutOff",
+		},
+		{
+			"unregistering ends the tokens",
+			"app/auth/password.go", "		if err := s.keeper.EndTokensOfDeleted(ctx, claims.Subject); err != nil {\n			return err\n		}\n",
+			"",
+			"app/auth", "TestUnregisterDeletesTheAccountAndItsTokens",
+		},
+		{
+			"a purge keeps a token that was added again",
+			boltdb + "/blacklist.go", "record.Version != row.Version || !bytes.Equal(record.Payload, row.Payload) {",
+			"record.Version != row.Version || !bytes.Equal(row.Payload, row.Payload) {",
+			boltdb, "TestAddDuringPurgeIsKept",
+		},
 
 		// Only our tokens are good.
 		{
 			"the algorithm belongs to the key",
-			jwtsigner + "/signer.go", "	if token.Method != k.method {", "	if token.Method == nil {",
+			jwtsigner + "/signer.go", "	if token.Method != k.method {",
+			"	if token.Method == jwt.SigningMethodHS256 && !k.IsSecret() {\n		return []byte(fmt.Sprintf(\"%s\", k.public)), nil\n	}\n	if token.Method != k.method {",
 			jwtsigner, "TestAdversary",
 		},
 		{
@@ -182,7 +268,7 @@ func mutants() []mutant {
 		{
 			"an invalid token is not remembered as valid",
 			jwtsigner + "/signer.go", "	key, claims, err := s.verify(r, token)\n	if err != nil {", "	key, claims, err := s.verify(r, token)\n	if err != nil && key != nil {\n		key.cache.add(sum, claims)\n	}\n	if err != nil {",
-			jwtsigner, "TestInvalidTokensAreNotCached",
+			jwtsigner, "TestVerifyRefusesBadClaims",
 		},
 		{
 			"a removed key takes the tokens that it verified with it",
@@ -203,6 +289,18 @@ func mutants() []mutant {
 			"a key file that others may read is refused",
 			jwtsigner + "/previous.go", "	if mode := info.Mode().Perm(); isOpenToOthers(path, mode) {", "	if mode := info.Mode().Perm(); isOpenToOthers(path, mode) && mode > 0o777 {",
 			jwtsigner, "TestFileThatCannotBeUsedIsNamed",
+		},
+		{
+			"a change of any character of a token is noticed",
+			jwtsigner + "/signer.go", "			jwt.WithStrictDecoding(),\n",
+			"",
+			jwtsigner, "TestVerifyRefusesEveryOtherLastCharacter",
+		},
+		{
+			"a request with two tokens is refused",
+			"adapters/httpauth/httpauth.go", "	if len(lines) > 1 {",
+			"	if len(lines) > 2 {",
+			"adapters/httpauth", "TestOnlyAValidTokenIsLetThrough",
 		},
 
 		// Who may do what.
@@ -238,8 +336,27 @@ func mutants() []mutant {
 		},
 		{
 			"only a trusted proxy names the client",
-			fiberhttp + "/client.go", "	if !s.isTrustedProxy(addr) {\n		return addr\n	}\n", "	if len(s.config.TrustedProxies) == 0 {\n		return addr\n	}\n",
+			fiberhttp + "/client.go", "i >= 0 && s.isTrustedProxy(addr); i--",
+			"i >= 0; i--",
 			fiberhttp, "TestClientIsTheLastAddressThatIsNoTrustedProxy",
+		},
+		{
+			"a request that can be read in two ways is refused",
+			fiberhttp + "/middleware.go", "	if connections.Refusal(conn) != nil {",
+			"	if connections.Refusal(conn) != nil && c.Method() == \"\" {",
+			fiberhttp, "TestTwoAuthorizationHeadersAreABadRequest",
+		},
+		{
+			"no page of the internet reads the metrics",
+			"adapters/metrics/host.go", "		if !isLocalHost(r.Host) {",
+			"		if !isLocalHost(r.RemoteAddr) {",
+			"adapters/metrics", "TestLoopbackServerRefusesForeignHosts",
+		},
+		{
+			"only the owner of the folder reaches the control socket",
+			"adapters/control/socket_unix.go", "os.Chmod(created, 0o600)",
+			"os.Chmod(created, 0o666)",
+			"adapters/control", "TestSocketIsForItsOwnerOnly",
 		},
 
 		// Limits.
@@ -267,7 +384,8 @@ func mutants() []mutant {
 		},
 		{
 			"a weak tag does not match If-Match",
-			fiberhttp + "/versions.go", "(weak || !tag.weak)", "(weak || tag.weak || !tag.weak)",
+			fiberhttp + "/versions.go", "ok && (weak || !tag.weak) {",
+			"ok {",
 			fiberhttp, "TestWritesTakeTheConditionFromTheHeaders",
 		},
 		{
@@ -315,7 +433,7 @@ func mutants() []mutant {
 		{
 			"nothing is written without the audit record",
 			"app/internal/audited/audited.go", "	if err := audit.Ready(ctx); err != nil {\n		return err\n	}\n", "",
-			"app/widgets", "TestWriteIsUnavailableIfItCannotBeRecorded",
+			"app/keys", "TestNoKeyIsRotatedWhileTheRecordTakesNoEntry",
 		},
 		{
 			"a password is never printed",
@@ -333,9 +451,57 @@ func mutants() []mutant {
 			"app/widgets", "TestPasswordInAURLIsNotRecorded",
 		},
 		{
-			"the email of an account that is gone is removed by a job that survives a crash",
+			"an email is removed from widgets when no request can write it again",
 			"app/departures/departures.go", "	if now-s.since[id] < SettleAfter {", "	if now-s.since[id] < 0 {",
 			"app/departures", "TestAccountIsSettledAMinuteAfterItWasSeen",
+		},
+		{
+			"a rotation of keys leaves an entry in the audit record",
+			"app/keys/keys.go", "	err = audited.Do(ctx, s.audit, event,",
+			"	err = audited.Do(ctx, nil, event,",
+			"app/keys", "TestOperatorListsAndRotatesKeys",
+		},
+		{
+			"no entry of the audit record is dropped",
+			"adapters/logging/audit.go", "	return Audit{newHandler: w.newHandler, ready: w.awaitReady, write: w.writeKept}",
+			"	return Audit{newHandler: w.newHandler, ready: w.awaitReady, write: func(_ context.Context, line []byte) error {\n		_, err := w.Write(line)\n		return err\n	}}",
+			"adapters/logging", "TestAuditLinesSurviveABlockedLog",
+		},
+		{
+			"the log level does not silence the audit record",
+			"adapters/logging/audit.go", "	if err := a.newHandler(&line).Handle(ctx, record); err != nil {",
+			"	handler := a.newHandler(&line)\n	if !handler.Enabled(ctx, record.Level) {\n		return nil\n	}\n	if err := handler.Handle(ctx, record); err != nil {",
+			"adapters/logging", "TestLogLevelDoesNotSilenceTheAuditRecord",
+		},
+		{
+			"a key is printed without its secret",
+			jwtsigner + "/key.go", "func (k Key) String() string { return k.Algorithm() + \" \" + k.id }",
+			"func (k Key) String() string { return k.Algorithm() + \" \" + fmt.Sprint(k.private) }",
+			jwtsigner, "TestKeyShowsNoSecret",
+		},
+		{
+			"widgetd config shows no secret",
+			"cmd/widgetd/config.go", "	return fmt.Sprintf(\"(hidden, %d bytes)\", len(secret))",
+			"	return fmt.Sprintf(\"(%s, %d bytes)\", secret, len(secret))",
+			"cmd/widgetd", "TestConfigShowsEverySettingAndItsOrigin",
+		},
+		{
+			"the log has no query",
+			fiberhttp + "/request.go", "	path := c.Context().URI().PathOriginal()",
+			"	path := c.Context().URI().RequestURI()",
+			fiberhttp, "TestPathWithoutARouteIsLoggedAtDebugOnly",
+		},
+		{
+			"no cache keeps a response",
+			fiberhttp + "/headers.go", "	setHeader(c, fiber.HeaderCacheControl, \"no-store\")\n",
+			"",
+			fiberhttp, "TestRegisterAndLogInReturnAToken",
+		},
+		{
+			"a client is told when to try again",
+			fiberhttp + "/errors.go", "		return respondLater(c, status, max(retryAfter, domain.RetryAfter(err)), statusBody{Message: text})",
+			"		return respond(c, status, statusBody{Message: text})",
+			fiberhttp, "TestEveryErrorOfEveryPortIsAResponse",
 		},
 
 		// Several servers on MongoDB.
@@ -348,6 +514,78 @@ func mutants() []mutant {
 			"the blacklist is read from the primary",
 			mongodb + "/client.go", "SetReadPreference(readpref.Primary())", "SetReadPreference(readpref.Nearest())",
 			mongodb, "TestURICannotWeakenTheConcerns",
+		},
+		{
+			"a write is on the disks of a majority",
+			mongodb + "/client.go", "	journaled := true",
+			"	journaled := false",
+			mongodb, "TestURICannotWeakenTheConcerns",
+		},
+		{
+			"the primary dates new documents",
+			mongodb + "/widgets.go", "{Key: \"seq\", Value: bson.Timestamp{}},",
+			"{Key: \"seq\", Value: bson.Timestamp{T: uint32(widget.CreatedAt.Unix())}},",
+			mongodb, "TestPrimaryFillsInTheTimestamps",
+		},
+		{
+			"a read of another blacklist is unavailable",
+			mongodb + "/blacklist.go", "		return nil, unavailable(errLost)",
+			"		return docs, nil",
+			mongodb, "TestLostBlacklistIsUnavailable",
+		},
+		{
+			"a log-out in another blacklist is not acknowledged",
+			mongodb + "/blacklist.go", "	return b.running.check(ctx)",
+			"	return nil",
+			mongodb, "TestLostBlacklistIsUnavailable",
+		},
+		{
+			"a write that no majority confirms is not acknowledged",
+			mongodb + "/errors.go", "		return unavailable(write.WriteConcernError) // also",
+			"		return nil // also",
+			mongodb, "TestServerErrorsHaveTheRightKind",
+		},
+		{
+			"an error of a server that passes is unavailable",
+			mongodb + "/errors.go", "		throttled,\n",
+			"",
+			mongodb, "TestServerErrorsHaveTheRightKind",
+		},
+		{
+			"the error of a duplicate does not show the email",
+			mongodb + "/errors.go", "		return domain.AlreadyExists // without the cause",
+			"		return errors.Join(domain.AlreadyExists, err) // without the cause",
+			mongodb, "TestServerErrorsHaveTheRightKind",
+		},
+		{
+			"the error of a URI does not show the password",
+			mongodb + "/errors.go", "		return \"…\"",
+			"		return quotation",
+			mongodb, "TestOpenRejectsAMalformedURI",
+		},
+		{
+			"a document without a unique index is not acknowledged",
+			mongodb + "/uniqueness.go", "	err := u.check(ctx)\n	if errors.Is",
+			"	err := ctx.Err()\n	if errors.Is",
+			mongodb, "TestNoDuplicateWithoutAUniqueIndex",
+		},
+		{
+			"the servers' purges keep a token that was added again",
+			mongodb + "/blacklist.go", "		filter..., // Add may have extended a token\n",
+			"",
+			mongodb, "TestTokenThatIsAddedDuringAPurgeStays",
+		},
+		{
+			"an update on MongoDB holds to If-Match",
+			mongodb + "/widgetchanges.go", "	if condition.Match != nil && !condition.Match.Every {",
+			"	if condition.Match != nil && condition.Match.Every {",
+			mongodb, "TestOneOfManyUpdatesWithAVersionWins",
+		},
+		{
+			"an excluded server writes nothing",
+			mongodb + "/uniqueness.go", "	if err := u.admit(); err != nil {\n		return err\n	}\n",
+			"",
+			mongodb, "TestLaterServerExcludesThisOne",
 		},
 		{
 			"a linearizable read is of one document",

@@ -2,7 +2,7 @@
 // change of one file, and runs the test that must fail then. A change that no test notices
 // is a gap in the tests.
 //
-// It must be run in the root of the module: go run ./internal/mutants [-every n] [-run regexp].
+// It must be run in the root of the module: go run ./internal/mutants [-short] [-run regexp].
 // It changes no file: the go command reads the changed file in place of the real one (see
 // -overlay in "go help build"). It ends with status 1 if a test did not fail.
 package main
@@ -24,12 +24,16 @@ import (
 	"time"
 )
 
+// timeout is the time for the test of a mutant. A test that has not ended then has not
+// noticed the mutant.
+const timeout = 2 * time.Minute
+
 func main() {
-	every := flag.Int("every", 1, "run only every `n`-th mutant of the list")
-	match := flag.String("run", "", "run only the mutants whose promise matches the `regexp`")
+	short := flag.Bool("short", false, "run only the mutants of the short form")
+	match := flag.String("run", "", "run only the mutants whose package, test or promise matches the `regexp`")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
-	err := run(ctx, *every, *match)
+	err := run(ctx, *short, *match)
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "mutants:", err)
@@ -37,79 +41,68 @@ func main() {
 	}
 }
 
-func run(ctx context.Context, every int, match string) error {
+func run(ctx context.Context, short bool, match string) error {
 	pattern, err := regexp.Compile(match)
 	if err != nil {
 		return err
 	}
-	if every < 1 {
-		return errors.New("-every must be 1 or more")
-	}
 	var selected []mutant
-	for i, m := range mutants() {
-		if i%every == 0 && pattern.MatchString(m.promise) {
+	for _, m := range mutants() {
+		if (!short || slices.Contains(shortForm(), m.promise)) && pattern.MatchString(m.folder+" "+m.testName+" "+m.promise) {
 			selected = append(selected, m)
 		}
 	}
 	if len(selected) == 0 {
 		return errors.New("no mutant is selected")
 	}
-	skipped, err := testUnchanged(ctx, selected)
-	if err != nil {
+	if err := testUnchanged(ctx, selected); err != nil {
 		return err
 	}
-	noticed, survivors := 0, 0
+	var noticed, skipped int
 	for _, m := range selected {
-		if skipped[m.folder+" "+m.topTest()] {
-			fmt.Printf("NOT RUN      %s\n  %s in %s is skipped on this machine\n", m.promise, m.testName, m.folder)
-			continue
-		}
 		start := time.Now()
-		if err := m.test(ctx); err != nil {
-			survivors++
-			fmt.Printf("NOT NOTICED  %s\n  %s in %s: %v\n", m.promise, m.testName, m.folder, err)
-			continue
+		err := m.test(ctx)
+		took := time.Since(start).Seconds()
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil:
+			noticed++
+			fmt.Printf("%6.1fs  noticed      %s\n", took, m.promise)
+		case errors.Is(err, errSkipped):
+			skipped++
+			fmt.Printf("%6.1fs  SKIPPED      %s\n", took, m.promise)
+		default:
+			fmt.Printf("%6.1fs  NOT NOTICED  %s\n  %s in %s: %v\n", took, m.promise, m.testName, m.folder, err)
 		}
-		noticed++
-		fmt.Printf("%6.1fs  noticed  %s\n", time.Since(start).Seconds(), m.promise)
 	}
-	fmt.Printf("%d of %d broken promises were noticed\n", noticed, len(selected))
-	if survivors > 0 {
+	fmt.Printf("%d of %d broken promises were noticed, %d tests were skipped on this machine\n", noticed, len(selected), skipped)
+	if noticed+skipped < len(selected) {
 		return errors.New("not every broken promise was noticed")
 	}
 	return nil
 }
 
 // testUnchanged runs the tests of the mutants without a change. All of them must pass:
-// otherwise a failure would not be due to a mutant. It returns the tests that are skipped on
-// this machine, each as folder, space and name.
-func testUnchanged(ctx context.Context, selected []mutant) (skipped map[string]bool, err error) {
-	tests := map[string][]string{}
+// otherwise a failure would not be due to a mutant.
+func testUnchanged(ctx context.Context, selected []mutant) error {
+	var folders, patterns []string
 	for _, m := range selected {
-		if !slices.Contains(tests[m.folder], m.topTest()) {
-			tests[m.folder] = append(tests[m.folder], m.topTest())
-		}
+		folders = append(folders, "./"+m.folder)
+		patterns = append(patterns, pattern(m.testName))
 	}
-	skipped = map[string]bool{}
-	for folder, names := range tests {
-		output, err := goTest(ctx, folder, "^("+strings.Join(names, "|")+")$", "")
-		if err != nil {
-			return nil, fmt.Errorf("the tests of %s fail without a mutant: %w\n%s", folder, err, output)
-		}
-		for _, name := range names {
-			if bytes.Contains(output, []byte("\n--- SKIP: "+name+" ")) {
-				skipped[folder+" "+name] = true
-			}
-		}
+	slices.Sort(folders)
+	slices.Sort(patterns)
+	args := append([]string{"-run=" + strings.Join(slices.Compact(patterns), "|")}, slices.Compact(folders)...)
+	output, err := goTest(ctx, "", args...)
+	if err != nil {
+		return fmt.Errorf("the tests fail without a mutant: %w\n%s", err, output)
 	}
-	return skipped, nil
+	return nil
 }
 
-// topTest returns the name of the test without that of the subtest.
-func (m mutant) topTest() string {
-	name, _, _ := strings.Cut(m.testName, "/")
-	return name
-}
+// errSkipped is the error for a mutant whose test is skipped on this machine.
+var errSkipped = errors.New("the test was skipped")
 
 // test returns an error unless the test of the mutant fails with the changed file.
 func (m mutant) test(ctx context.Context) error {
@@ -126,14 +119,17 @@ func (m mutant) test(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	output, err := goTest(ctx, m.folder, pattern(m.testName), overlay)
+	output, err := goTest(ctx, overlay, "-v", "-timeout="+timeout.String(), "-run="+pattern(m.testName), "./"+m.folder)
+	name := strings.ReplaceAll(m.testName, " ", "_")
 	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
+	case err == nil && bytes.Contains(output, []byte("--- SKIP: "+name+" ")):
+		return errSkipped
 	case err == nil:
 		return errors.New("the test passed")
-	case !bytes.Contains(output, []byte("--- FAIL: "+m.topTest())):
-		return fmt.Errorf("no test failed: %w\n%s", err, output)
+	case bytes.Contains(output, []byte("panic: test timed out")), bytes.Contains(output, []byte("*** Test killed")):
+		return fmt.Errorf("the test did not end in %v", timeout)
+	case !bytes.Contains(output, []byte("--- FAIL: "+name+" ")):
+		return fmt.Errorf("the test did not fail: %w\n%s", err, output)
 	}
 	return nil
 }
@@ -174,11 +170,10 @@ func writeOverlay(dir, file string, changed []byte) (path string, err error) {
 	return path, os.WriteFile(path, overlay, 0o600)
 }
 
-// goTest runs tests of the package in the folder and returns the output of the go command.
-// The overlay may be empty.
-func goTest(ctx context.Context, folder, run, overlay string) ([]byte, error) {
+// goTest runs "go test" with the arguments and returns its output. The overlay may be empty.
+func goTest(ctx context.Context, overlay string, args ...string) ([]byte, error) {
 	// -vet=off: a change may leave something unused that only vet complains about.
-	command := exec.CommandContext(ctx, "go", "test", "-count=1", "-v", "-vet=off", "-timeout=3m", "-run="+run, "./"+folder) //nolint:gosec // from the list
+	command := exec.CommandContext(ctx, "go", append([]string{"test", "-count=1", "-vet=off"}, args...)...) //nolint:gosec // from the list
 	command.Env = os.Environ()
 	if overlay != "" { // in the environment, for the builds that tests start
 		command.Env = append(command.Env, "GOFLAGS="+os.Getenv("GOFLAGS")+" -overlay="+overlay)

@@ -25,13 +25,19 @@ func TestListFitsTheCode(t *testing.T) {
 		if _, err := m.changedFile(); err != nil {
 			t.Errorf("%s: %v", m.promise, err)
 		}
-		if !hasTest(t, m.folder, m.topTest()) {
-			t.Errorf("%s: %s has no test %s", m.promise, m.folder, m.topTest())
+		top, _, _ := strings.Cut(m.testName, "/")
+		if !hasTest(t, m.folder, top) {
+			t.Errorf("%s: %s has no test %s", m.promise, m.folder, top)
 		}
 		if key := m.file + m.before + m.after; promises[m.promise] || promises[key] {
 			t.Errorf("%s: it is in the list twice", m.promise)
 		} else {
 			promises[m.promise], promises[key] = true, true
+		}
+	}
+	for _, promise := range shortForm() {
+		if !promises[promise] {
+			t.Errorf("%s: it is in the short form and not in the list", promise)
 		}
 	}
 }
@@ -67,7 +73,7 @@ func TestMutantIsNotNoticedByATestThatPasses(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	m.after = "package nonsense\n"
-	if err := m.test(t.Context()); err == nil || !strings.Contains(err.Error(), "no test failed") {
+	if err := m.test(t.Context()); err == nil || !strings.Contains(err.Error(), "the test did not fail") {
 		t.Errorf("a change that does not compile: got %v", err)
 	}
 }
