@@ -27,16 +27,17 @@ const repository = "../.."
 // notRun lists blocks of the documentation by their first lines, with the reason why no
 // test runs them.
 var notRun = map[string]string{
-	"go run ./cmd/widgetd   # serves on http://127.0.0.1:8080, data in ./widgetd-data":                                         "needs a clone: .ci/run runs the tests, and the tour runs the server",
-	`docker build -f cmd/widgetd/deploy/Dockerfile --build-arg VERSION="$(git describe --tags --always --dirty)" -t widgetd .`: "needs Docker: 'task lint-deploy' checks the Dockerfile",
-	"export WIDGETD_MONGODB_URI='mongodb://widgetd:PASSWORD@db1,db2,db3/widgetd?replicaSet=rs0&tls=true&authSource=admin'":     "needs three machines: TestServersOutliveOneOfThem has two servers on a stand-in",
-	"export WIDGETD_SECRET_KEY=$(openssl rand -base64 32)":                                                                     "needs Docker: 'task lint-deploy' checks the compose file",
-	"nginx -t && systemctl reload nginx     # or: caddy validate --config /etc/caddy/Caddyfile && systemctl reload caddy":      "needs a proxy: the tests of proxies_linux_test.go run both",
-	"go build -trimpath -o widgetd ./cmd/widgetd":                                                                              "needs systemd as the first process: 'task lint-deploy' checks the unit",
-	"go run github.com/go-task/task/v3/cmd/task@v3.50.0 mongo":                                                                 "needs a clone: the tests start the same database",
-	"go tool pprof 'http://127.0.0.1:9090/debug/pprof/profile?seconds=30'":                                                     "takes 30 seconds: TestProfilesAreServedButNotTheCommandLine takes a shorter one",
-	"widgetd openapi > widgetd.json":                                                                                           "loads a program from npm: TestGeneratedClientRunsTheTour generates another client",
-	"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 OTEL_SERVICE_NAME=widgets widgetd":                                      "needs a collector: TestRequestsAreTracedAndTheLastSpansSentAtTheEnd has one",
+	"go run ./cmd/widgetd   # serves on http://127.0.0.1:8080, data in ./widgetd-data":                                                 "needs a clone: .ci/run runs the tests, and the tour runs the server",
+	`docker build -f cmd/widgetd/deploy/Dockerfile --build-arg VERSION="$(git describe --tags --always --dirty)" -t widgetd .`:         "needs Docker: 'task lint-deploy' checks the Dockerfile",
+	"export WIDGETD_MONGODB_URI='mongodb://widgetd:PASSWORD@db1,db2,db3/widgetd?replicaSet=rs0&tls=true&authSource=admin'":             "needs three machines: TestServersOutliveOneOfThem has two servers on a stand-in",
+	"export WIDGETD_SECRET_KEY=$(openssl rand -base64 32)":                                                                             "needs Docker: 'task lint-deploy' checks the compose file",
+	"nginx -t && systemctl reload nginx     # or: caddy validate --config /etc/caddy/Caddyfile && systemctl reload caddy":              "needs a proxy: the tests of proxies_linux_test.go run both",
+	"go build -trimpath -o widgetd ./cmd/widgetd":                                                                                      "needs systemd as the first process: 'task lint-deploy' checks the unit",
+	"go run github.com/go-task/task/v3/cmd/task@v3.50.0 mongo":                                                                         "needs a clone: the tests start the same database",
+	`journalctl -u widgetd -o cat | jq -R 'fromjson? | select(.msg == "audit" and .action == "widget.delete" and .target == "first")'`: "needs systemd: the same filter runs on the page, with a file",
+	"go tool pprof 'http://127.0.0.1:9090/debug/pprof/profile?seconds=30'":                                                             "takes 30 seconds: TestProfilesAreServedButNotTheCommandLine takes a shorter one",
+	"widgetd openapi > widgetd.json": "loads a program from npm: TestGeneratedClientRunsTheTour generates another client",
+	"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 OTEL_SERVICE_NAME=widgets widgetd": "needs a collector: TestRequestsAreTracedAndTheLastSpansSentAtTheEnd has one",
 	`sqlite3 site.db "SELECT json_object('email', email, 'password_hash', password_hash, 'admin', json(iif(admin, 'true', 'false')), 'public_id', public_id, 'registered_on', strftime('%Y-%m-%dT%H:%M:%fZ', registered_on)) FROM site_user ORDER BY id" > accounts.jsonl`: "needs the database of a Flask site: flask_test.go of adapters/mongodb/ferretdb makes one and runs the query",
 	`psql -At -c "SELECT json_build_object('email', email, 'password_hash', password_hash, 'admin', admin, 'public_id', public_id, 'registered_on', to_char(registered_on, 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')) FROM site_user ORDER BY id" site > accounts.jsonl`:        "needs PostgreSQL",
 
