@@ -362,7 +362,8 @@ func mutants() []mutant {
 		// Limits.
 		{
 			"the limit is the number of failures, not one more",
-			fiberhttp + "/internal/ratelimit/ratelimit.go", "	case c.events >= l.config.Limit:", "	case c.events > l.config.Limit:",
+			fiberhttp + "/internal/ratelimit/ratelimit.go", "	return &Limiter{config: config,",
+			"	if config.Limit > 0 {\n		config.Limit++\n	}\n	return &Limiter{config: config,",
 			fiberhttp + "/internal/ratelimit", "TestBeginReturnsExceededErrorUntilTheWindowEnds",
 		},
 		{
