@@ -124,3 +124,29 @@ func decodeFields(doc *document) domain.Widget {
 		Owner:     domain.Owner{PublicID: doc.uuid("owner", "public_id")},
 	}
 }
+
+// fieldTypes returns the conditions that the fields can be read which are the same in all
+// versions.
+func fieldTypes() bson.D {
+	return bson.D{
+		{Key: "info_url", Value: ofType("string")},
+		{Key: "deadline", Value: ofType("date")},
+		{Key: "created_at", Value: ofType("date")},
+		{Key: ownerField, Value: ofType("binData")},
+	}
+}
+
+// values returns the new values of the fields, with the latest version of a document.
+func (w *widgetRepository) values(change domain.WidgetChange) bson.D {
+	values := bson.D{w.schema.version()}
+	if change.InfoURL != nil {
+		values = append(values, bson.E{Key: "info_url", Value: change.InfoURL.String()})
+	}
+	if change.Deadline != nil {
+		values = append(values, bson.E{Key: "deadline", Value: change.Deadline.Time()})
+	}
+	if change.Owner != nil {
+		values = append(values, bson.E{Key: "owner", Value: ownerDocument(*change.Owner)})
+	}
+	return values
+}
