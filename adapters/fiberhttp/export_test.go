@@ -10,6 +10,9 @@ import (
 	"github.com/widgetd/widgetd/domain"
 )
 
+// NoWidgetChange is the message for a patch without a field. It names all fields.
+var NoWidgetChange = errNoWidgetChange.Error()
+
 // The rendering of bodies.
 var AppendUser = appendUser
 

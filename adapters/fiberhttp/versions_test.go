@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/widgetd/widgetd/adapters/fiberhttp"
 	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/ports/conformance/sample"
 )
@@ -160,7 +161,7 @@ func TestUnreadableTagsAreReportedWithTheOtherFields(t *testing.T) {
 	s := serve(t)
 	bad := []string{"If-Match: x", "If-None-Match:"}
 	noPatch := patchWidget.sending("application/json", "{}").with(bad...)
-	s.do(t, noPatch).want(t, 400, invalid("If-Match", badTags, "If-None-Match", badTags, "body", noWidgetChange))
+	s.do(t, noPatch).want(t, 400, invalid("If-Match", badTags, "If-None-Match", badTags, "body", fiberhttp.NoWidgetChange))
 	for _, encode := range []func(fields) (string, string){fields.json, fields.form, fields.multipart} {
 		empty := fields{"name", "gear", "info_url", "", "deadline", ""}
 		s.do(t, putWidget.sending(encode(empty)).with(bad...)).want(t, 400,

@@ -5,12 +5,12 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/widgetd/widgetd/adapters/fiberhttp"
 	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/ports/conformance/sample"
 )
 
 const (
-	noWidgetChange   = "Send at least one of the fields info_url, deadline and owner"
 	notAdministrator = "Not an administrator"
 	patchTypes       = "application/merge-patch+json, application/json, application/x-www-form-urlencoded, multipart/form-data"
 	mergePatchType   = "application/merge-patch+json"
@@ -72,9 +72,9 @@ func TestPatchReportsEveryInvalidField(t *testing.T) {
 		badText = "Must be UTF-8 text"
 	)
 	for body, want := range map[string]string{
-		`{}`:                         invalid("body", noWidgetChange),
-		`{"name":"gear"}`:            invalid("body", noWidgetChange),
-		`{"Owner":"` + userID + `"}`: invalid("body", noWidgetChange),
+		`{}`:                         invalid("body", fiberhttp.NoWidgetChange),
+		`{"name":"gear"}`:            invalid("body", fiberhttp.NoWidgetChange),
+		`{"Owner":"` + userID + `"}`: invalid("body", fiberhttp.NoWidgetChange),
 		`{"info_url":null}`:          invalid("info_url", missing),
 		`{"deadline":null}`:          invalid("deadline", missing),
 		`{"owner":null}`:             invalid("owner", missing),
@@ -101,7 +101,7 @@ func TestPatchReportsEveryInvalidField(t *testing.T) {
 			s.do(t, patchWidget.sending(content, body)).want(t, 400, want, "ETag:", "Accept-Patch:")
 		}
 	}
-	s.do(t, patchWidget.sending("", "")).want(t, 400, invalid("body", noWidgetChange))
+	s.do(t, patchWidget.sending("", "")).want(t, 400, invalid("body", fiberhttp.NoWidgetChange))
 	s.do(t, patchWidget.sending("application/x-www-form-urlencoded", "owner=&deadline=2026-11-21")).want(t, 400, invalid("deadline", past, "owner", missing))
 	if calls := s.widgets.ChangeCalls(); len(calls) > 0 {
 		t.Errorf("the port got %+v", calls)
