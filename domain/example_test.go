@@ -4,10 +4,40 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/widgetd/widgetd/domain"
 )
+
+// A program checks the fields of a form. It reports every field that is wrong, not only the
+// first.
+func Example() {
+	now := time.Date(2026, time.November, 22, 18, 0, 0, 0, time.UTC)
+	form := map[string]string{"name": "First widget", "info_url": "https://example.com/1", "deadline": "May 13, 2025"}
+
+	invalid := domain.Fields{}
+	name, err := domain.ParseWidgetName(form["name"])
+	invalid.Add("name", err)
+	link, err := domain.ParseInfoURL(form["info_url"])
+	invalid.Add("info_url", err)
+	deadline, err := domain.ParseDeadline(form["deadline"], now)
+	invalid.Add("deadline", err)
+
+	if err := invalid.Err(); err != nil {
+		fmt.Println(domain.KindOf(err))
+		for _, field := range slices.Sorted(maps.Keys(invalid)) {
+			fmt.Printf("%s: %s\n", field, invalid[field])
+		}
+		return
+	}
+	fmt.Println(name, link, deadline)
+	// Output:
+	// invalid
+	// deadline: The deadline 2025-05-13 is past: today is 2026-11-22 (UTC)
+	// name: A widget's name is 1 to 100 of the lowercase letters a-z, digits, hyphens and underscores
+}
 
 func ExampleParseEmail() {
 	email, err := domain.ParseEmail("Ada.Lovelace@Example.com")
