@@ -2,11 +2,14 @@ package app_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
@@ -15,6 +18,40 @@ import (
 	"github.com/widgetd/widgetd/adapters/memory"
 	"github.com/widgetd/widgetd/app"
 )
+
+// A program runs the whole server with a store in memory in place of the embedded one. Every
+// adapter of a driven port can be replaced in this way: see the functions With….
+func Example() {
+	config := app.DefaultConfig()
+	config.SecretKey = "at least thirty-two bytes of secret"
+	config.Audit = false // nothing for standard error
+
+	ctx, stop := context.WithCancel(context.Background())
+	api, err := app.New(ctx, config, app.WithStore(memory.New()), app.WithLogger(slog.New(slog.DiscardHandler)))
+	if err != nil {
+		panic(err)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	ended := make(chan error)
+	go func() { ended <- errors.Join(api.Serve(ctx, listener), api.Close()) }()
+
+	response, err := http.PostForm("http://"+listener.Addr().String()+"/api/v1/auth/register",
+		url.Values{"email": {"ada@example.com"}, "password": {"lovelace"}})
+	if err != nil {
+		panic(err)
+	}
+	body, _ := io.ReadAll(response.Body)
+	fmt.Println(response.Status, string(body[:55]))
+
+	stop() // as on a signal
+	fmt.Println(<-ended)
+	// Output:
+	// 201 Created {"status":"success","message":"successfully registered"
+	// <nil>
+}
 
 // newApp returns an App with a store in memory, and a function that ends it.
 func newApp(ctx context.Context) (api *app.App, end func()) {
