@@ -182,6 +182,8 @@ func TestChangeRecordsTheFieldsThatItChanges(t *testing.T) {
 	t.Parallel()
 	secret := sample.InfoURL("https://ada:open-sesame@example.com/a")
 	before := sample.WidgetFields("older")
+	everything := fields.ChangeAll()
+	everything.Owner = handOver.Owner
 	for how, test := range map[string]struct {
 		change        domain.WidgetChange
 		before, after map[string]any
@@ -196,7 +198,7 @@ func TestChangeRecordsTheFieldsThatItChanges(t *testing.T) {
 		},
 		"nothing": {domain.WidgetChange{}, map[string]any{}, map[string]any{}},
 		"everything": {
-			domain.WidgetChange{InfoURL: &fields.InfoURL, Deadline: &fields.Deadline, Owner: handOver.Owner},
+			everything,
 			with(recorded("older"), "owner", ada.PublicID.String()), with(recorded("rocket"), "owner", bob.PublicID.String()),
 		},
 	} {
