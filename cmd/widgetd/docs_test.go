@@ -40,14 +40,6 @@ var notRun = map[string]string{
 	"OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 OTEL_SERVICE_NAME=widgets widgetd": "needs a collector: TestRequestsAreTracedAndTheLastSpansSentAtTheEnd has one",
 	`sqlite3 site.db "SELECT json_object('email', email, 'password_hash', password_hash, 'admin', json(iif(admin, 'true', 'false')), 'public_id', public_id, 'registered_on', strftime('%Y-%m-%dT%H:%M:%fZ', registered_on)) FROM site_user ORDER BY id" > accounts.jsonl`: "needs the database of a Flask site: flask_test.go of adapters/mongodb/ferretdb makes one and runs the query",
 	`psql -At -c "SELECT json_build_object('email', email, 'password_hash', password_hash, 'admin', admin, 'public_id', public_id, 'registered_on', to_char(registered_on, 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')) FROM site_user ORDER BY id" site > accounts.jsonl`:        "needs PostgreSQL",
-
-	"key, err := jwtsigner.NewSecret(secret)": "shortened from app/auth/example_test.go",
-	`client, err := introspection.New(introspection.Config{URL: "https://widgets.example", Secret: secret})`: "shortened from adapters/httpauth/example_test.go",
-	"require := fiberauth.New(client, nil)":  "shortened from adapters/fiberauth/example_test.go",
-	"api, err := app.New(ctx, config)":       "shortened from app/example_test.go",
-	"func TestStore(t *testing.T) {":         "the store is the reader's",
-	"func TestFileBlacklist(t *testing.T) {": "shortened from ports/conformance/adapter_test.go",
-	"func TestSigner(t *testing.T) {":        "the signer is the reader's",
 }
 
 // documents returns the Markdown files of the repository, relative to its folder.
