@@ -42,41 +42,13 @@ var notRun = map[string]string{
 	`psql -At -c "SELECT json_build_object('email', email, 'password_hash', password_hash, 'admin', admin, 'public_id', public_id, 'registered_on', to_char(registered_on, 'YYYY-MM-DD\"T\"HH24:MI:SS.MS\"Z\"')) FROM site_user ORDER BY id" site > accounts.jsonl`:        "needs PostgreSQL",
 }
 
-// documents returns the Markdown files of the repository, relative to its folder.
-func documents(t *testing.T) (paths []string) {
-	t.Helper()
-	paths, err := fs.Glob(os.DirFS(repository), "*.md")
-	if err != nil {
-		t.Fatal(err)
-	}
-	err = fs.WalkDir(os.DirFS(repository), "docs", func(path string, entry fs.DirEntry, err error) error {
-		if !entry.IsDir() && filepath.Ext(path) == ".md" {
-			paths = append(paths, path)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return paths
-}
-
-func readDocument(t *testing.T, path string) string {
-	t.Helper()
-	text, err := os.ReadFile(filepath.Join(repository, path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
-}
-
 func TestDocsCommandsPrintWhatTheDocsSay(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("bash"); err != nil || runtime.GOOS == "windows" {
 		t.Skip("the commands of the documentation were not run: they need bash")
 	}
-	for _, path := range documents(t) {
-		text := readDocument(t, path)
+	for _, page := range doctest.Pages(t, repository) {
+		path, text := page.Path, page.Text
 		isConsole := func(block doctest.Block) bool { return block.Language == "console" }
 		if !slices.ContainsFunc(doctest.Blocks(text), isConsole) {
 			continue
@@ -120,8 +92,9 @@ func TestDocsOtherBlocksAreTested(t *testing.T) {
 		unused[line] = true
 	}
 	sources := readSources(t)
-	for _, path := range documents(t) {
-		for _, block := range doctest.Blocks(readDocument(t, path)) {
+	for _, page := range doctest.Pages(t, repository) {
+		path := page.Path
+		for _, block := range doctest.Blocks(page.Text) {
 			switch language := block.Language; {
 			case notRun[block.Lines[0]] != "":
 				delete(unused, block.Lines[0])

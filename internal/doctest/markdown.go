@@ -94,3 +94,28 @@ func Replay(markdown string, run func(Command) (output string)) string {
 	}
 	return strings.Join(append(replayed, lines[next:]...), "\n")
 }
+
+// Code is text of a page that is code: a line of a block, or words between backquotes.
+type Code struct {
+	Line     int
+	Language string // of the block; empty outside a block
+	Text     string
+}
+
+// Code returns the code of a page.
+func (p Page) Code() (codes []Code) {
+	for _, block := range Blocks(p.Text) {
+		for i, line := range block.Lines {
+			codes = append(codes, Code{block.Line + i, block.Language, strings.TrimPrefix(line, "$ ")})
+		}
+	}
+	for i, line := range prose(p.Text) {
+		for _, code := range inlineCode.FindAllString(line, -1) {
+			codes = append(codes, Code{i + 1, "", strings.Trim(code, "`")})
+		}
+		if indented, isCode := strings.CutPrefix(line, "    "); isCode {
+			codes = append(codes, Code{i + 1, "", indented})
+		}
+	}
+	return codes
+}
