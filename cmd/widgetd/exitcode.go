@@ -20,6 +20,9 @@ const (
 	exitExisting = 3 // an account or a file does not exist, or exists already
 )
 
+// exitCodes describes the exit codes for the operator.
+const exitCodes = "0 for success, 1 for a failure, 2 for wrong usage, 3 if an account or a file does not exist or exists already."
+
 // usageError is an error for wrong usage.
 type usageError struct {
 	err  error

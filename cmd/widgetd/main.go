@@ -19,18 +19,27 @@ import (
 	"github.com/widgetd/widgetd/app"
 )
 
-// description is the text of --help. It describes the settings that have no flag. They
-// have none because other users of the machine can see the flags of a running program.
-const description = `The Widget API, secured by JSON Web Tokens.
+// description returns the text of --help. It describes the settings that have no flag.
+func description() string {
+	var text strings.Builder
+	text.WriteString(`The Widget API, secured by JSON Web Tokens.
 
-These settings have only an environment variable. WIDGETD_SECRET_KEY is the key that signs tokens, at least 32 bytes.
-If it is unset, the server generates a key in the data folder; with MongoDB it or --signing-key must be set.
-WIDGETD_PREVIOUS_SECRET_KEYS are secrets, separated by commas, that still verify tokens but no longer sign any.
-WIDGETD_INTROSPECTION_SECRET is the secret of other services that check tokens, at least 32 bytes. WIDGETD_ADMIN_EMAIL and
-WIDGETD_ADMIN_PASSWORD are the credentials of an administrator; the server creates or updates this account when it starts.
+A setting is a flag or an environment variable. If both are set, the flag counts. An empty variable counts as unset.
 
-WIDGETD_SECRET_KEY_FILE, WIDGETD_PREVIOUS_SECRET_KEYS_FILE, WIDGETD_INTROSPECTION_SECRET_FILE, WIDGETD_ADMIN_PASSWORD_FILE
-and WIDGETD_MONGODB_URI_FILE name files to read these values from.`
+These settings have only an environment variable:
+`)
+	for _, setting := range variableSettings() {
+		text.WriteString("\n" + setting.variable + ": " + setting.help + "\n")
+	}
+	text.WriteString("\nThese variables name files to read a value from; one line end at the end of the file does not count: ")
+	for i, variable := range secretVariables() {
+		if i > 0 {
+			text.WriteString(", ")
+		}
+		text.WriteString(variable + fileSuffix)
+	}
+	return text.String() + ".\n\nExit codes: " + exitCodes
+}
 
 // cli is the command line. The tag "uses" of a command names the kinds of flags that it
 // uses: see [settings].
@@ -70,19 +79,7 @@ func main() {
 // run runs the command that the arguments name, and returns the exit code.
 func run(ctx context.Context, args []string, std streams) int {
 	var flags cli
-	parser, err := kong.New(&flags,
-		kong.Name("widgetd"),
-		kong.Description(description),
-		kong.Writers(std.out, std.err),
-		kong.Help(printHelp),
-		defaults(),
-		kong.Vars{"version": versionText()},
-		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(std, &flags.settings),
-	)
-	if err != nil {
-		panic(err) // a tag of cli or of settings is wrong
-	}
+	parser := newParser(&flags, std, kong.BindTo(ctx, (*context.Context)(nil)))
 	files, err := readFiles()
 	if lineEnd := checkLineEnds(); lineEnd != nil {
 		err = lineEnd // also in place of the error of the parser about that value
@@ -102,6 +99,23 @@ func run(ctx context.Context, args []string, std streams) int {
 		return fail(std, withUsage(err, args))
 	}
 	return 0
+}
+
+// newParser returns the parser of the command line.
+func newParser(flags *cli, std streams, options ...kong.Option) *kong.Kong {
+	parser, err := kong.New(flags, append(options,
+		kong.Name("widgetd"),
+		kong.Description(description()),
+		kong.Writers(std.out, std.err),
+		kong.Help(printHelp),
+		defaults(),
+		kong.Vars{"version": versionText()},
+		kong.Bind(std, &flags.settings),
+	)...)
+	if err != nil {
+		panic(err) // a tag of cli or of settings is wrong
+	}
+	return parser
 }
 
 // fail prints an error and returns the exit code.

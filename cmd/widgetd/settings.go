@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -29,6 +30,22 @@ const (
 	adminEmailVariable          = "WIDGETD_ADMIN_EMAIL"
 	adminPasswordVariable       = "WIDGETD_ADMIN_PASSWORD" //nolint:gosec // not a password
 )
+
+// variableSettings returns the settings that have a variable but no flag: the field of
+// [app.Config], the variable and its meaning. They have no flag because other users of the
+// machine can see the flags of a running program.
+func variableSettings() []variableSetting {
+	return []variableSetting{
+		{"SecretKey", secretKeyVariable, "Key that signs tokens, at least 32 bytes. If it is unset, the server generates a key in the data folder; " +
+			"with MongoDB it or --signing-key must be set."},
+		{"PreviousSecretKeys", previousSecretKeysVariable, "Secrets, separated by commas, that still verify tokens but no longer sign any."},
+		{"IntrospectionSecret", introspectionSecretVariable, "Secret of other services that check tokens, at least 32 bytes. If it is unset, the endpoint does not exist."},
+		{"AdminEmail", adminEmailVariable, "Email of an administrator. The server creates or updates this account when it starts."},
+		{"AdminPassword", adminPasswordVariable, "Password of that administrator."},
+	}
+}
+
+type variableSetting struct{ field, variable, help string }
 
 // settings are the flags that every command takes, so that they may stand before the
 // command too. The tag "used" names the kind of commands that use a flag; a flag without
@@ -98,19 +115,13 @@ func shortDuration(d time.Duration) string {
 // settingName returns the flag and the variable that set a field of [app.Config]:
 // "--addr (WIDGETD_ADDR)". Without a flag it returns the variable.
 func settingName(field string) string {
-	switch field {
-	case "RegistrationClosed":
+	if field == "RegistrationClosed" {
 		field = "Registration"
-	case "SecretKey":
-		return withFile(secretKeyVariable)
-	case "PreviousSecretKeys":
-		return withFile(previousSecretKeysVariable)
-	case "IntrospectionSecret":
-		return withFile(introspectionSecretVariable)
-	case "AdminEmail":
-		return adminEmailVariable
-	case "AdminPassword":
-		return withFile(adminPasswordVariable)
+	}
+	for _, setting := range variableSettings() {
+		if setting.field == field {
+			return withFile(setting.variable)
+		}
 	}
 	flag, found := reflect.TypeFor[settings]().FieldByName(field)
 	if !found {
@@ -122,7 +133,7 @@ func settingName(field string) string {
 // withFile returns a variable, and the one that names the file with its value if that is
 // set.
 func withFile(variable string) string {
-	if _, isSet := os.LookupEnv(variable + fileSuffix); isSet {
+	if _, isSet := os.LookupEnv(variable + fileSuffix); isSet && slices.Contains(secretVariables(), variable) {
 		return variable + " (from " + variable + fileSuffix + ")"
 	}
 	return variable

@@ -39,8 +39,10 @@ func unknownVariables() (unknown []unknownVariable) {
 }
 
 // knownVariables returns the names of all our variables.
-func knownVariables() []string {
-	names := []string{secretKeyVariable, previousSecretKeysVariable, introspectionSecretVariable, adminEmailVariable, adminPasswordVariable}
+func knownVariables() (names []string) {
+	for _, setting := range variableSettings() {
+		names = append(names, setting.variable)
+	}
 	for flag := range reflect.TypeFor[settings]().Fields() {
 		names = append(names, flag.Tag.Get("env"))
 	}
