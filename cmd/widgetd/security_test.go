@@ -36,6 +36,26 @@ func TestSecurityDocumentNamesTestsThatExist(t *testing.T) {
 	}
 }
 
+// docs/bugs-found.md names the tests that were written for bugs. Every one of them must exist.
+func TestListOfBugsNamesTestsThatExist(t *testing.T) {
+	t.Parallel()
+	root := filepath.Join("..", "..")
+	tests := testsUnder(t, root)
+	text, err := os.ReadFile(filepath.Join(root, "docs", "bugs-found.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	named := regexp.MustCompile("`((?:Test|Fuzz)\\w+)`").FindAllStringSubmatch(string(text), -1)
+	if len(named) == 0 {
+		t.Error("the list names no test")
+	}
+	for _, name := range named {
+		if !tests[name[1]] {
+			t.Errorf("the list names %s, which does not exist", name[1])
+		}
+	}
+}
+
 // testsUnder returns the names of all tests and fuzz targets below a folder.
 func testsUnder(t *testing.T, root string) map[string]bool {
 	t.Helper()
