@@ -427,31 +427,3 @@ func wantRoundTrip(t *testing.T, signer *jwtsigner.Signer, claims domain.Claims)
 		t.Errorf("%+v came back as %+v, %v", claims, again, err)
 	}
 }
-
-func BenchmarkSign(b *testing.B) {
-	signer, claims := newSigner(secret), goodClaims()
-	b.ReportAllocs()
-	for b.Loop() {
-		sign(b, signer, claims)
-	}
-}
-
-func BenchmarkVerify(b *testing.B) {
-	signer := newSigner(secret)
-	tokens := make([]string, 20_000) // more than the cache holds
-	for n := range tokens {
-		claims := goodClaims()
-		claims.ID = domain.UUID(uuid.New())
-		tokens[n] = sign(b, signer, claims)
-	}
-	for name, n := range map[string]int{"Uncached": len(tokens), "Cached": 1} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				if _, err := signer.Verify(tokens[i%n]); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}

@@ -55,5 +55,5 @@ func TestBlacklistCountsTheTimeOfTheProcess(t *testing.T) {
 }
 
 func BenchmarkStore(b *testing.B) {
-	conformance.Benchmark(b, func(*testing.B) ports.Store { return memory.New() })
+	conformance.BenchmarkStore(b, func(*testing.B) ports.Store { return memory.New() })
 }

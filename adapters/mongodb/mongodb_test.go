@@ -72,7 +72,7 @@ func TestSingleServer(t *testing.T) {
 // MONGODB_URI names. FerretDB scans collections where MongoDB uses an index.
 func BenchmarkStore(b *testing.B) {
 	server := mongotest.New(b)
-	conformance.Benchmark(b, func(b *testing.B) ports.Store { return open(b, server.Database(b)) })
+	conformance.BenchmarkStore(b, func(b *testing.B) ports.Store { return open(b, server.Database(b)) })
 }
 
 // wantUnavailable fails the test unless every method returns Unavailable within

@@ -32,11 +32,20 @@
 //	})
 //
 // For an adapter of a single repository there are [UserRepository], [WidgetRepository]
-// and [TokenBlacklist], each with a Durable and a Shared counterpart. [Benchmark]
-// measures a store.
+// and [TokenBlacklist], each with a Durable and a Shared counterpart.
 //
 // [TokenSigner] tests a signer of JSON Web Tokens, and [PasswordHasher] a hasher of
 // passwords.
+//
+// # Benchmarks
+//
+// [BenchmarkStore] measures a store, [BenchmarkUserRepository], [BenchmarkWidgetRepository]
+// and [BenchmarkTokenBlacklist] one of its repositories, [BenchmarkTokenSigner] a signer and
+// [BenchmarkPasswordHasher] a hasher. A call is the whole benchmark of an adapter:
+//
+//	func BenchmarkStore(b *testing.B) {
+//		conformance.BenchmarkStore(b, func(b *testing.B) ports.Store { return open(b) })
+//	}
 //
 // # How to run them
 //

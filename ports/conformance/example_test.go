@@ -30,5 +30,5 @@ func ExampleTokenSigner() {
 func ExampleBenchmark() {
 	var b *testing.B // the parameter of your benchmark
 
-	conformance.Benchmark(b, func(*testing.B) ports.Store { return memory.New() })
+	conformance.BenchmarkStore(b, func(*testing.B) ports.Store { return memory.New() })
 }
