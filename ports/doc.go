@@ -4,12 +4,13 @@
 // operations that the service offers. The use cases in app implement them, and the HTTP adapter
 // and the operator's commands call them. The driven ports are the resources that the use cases
 // need: [Store] with its repositories, [FileStore], [TokenSigner], [KeyRing], [PasswordHasher],
-// [Clock] and [Audit]. The other adapters implement them.
+// [Clock] and [Audit]. The HTTP adapter needs an [AttemptLimiter]. The other adapters implement
+// them.
 //
 // To write an adapter, implement a driven port and run its suite of package conformance: there
-// is one for [Store] and each of its repositories, for [TokenSigner] and for [PasswordHasher].
-// Pass the adapter to app.New, or to the use cases that need it. To test code that calls a
-// port, use a fake of package fakes, or package memory.
+// is one for [Store] and each of its repositories, for [TokenSigner], [PasswordHasher] and
+// [AttemptLimiter]. Pass the adapter to app.New, or to the use cases that need it. To test code
+// that calls a port, use a fake of package fakes, or package memory.
 //
 // # Rules for every method
 //
@@ -27,4 +28,4 @@
 // fields.
 package ports
 
-//go:generate go tool moq -out fakes/fakes.go -pkg fakes -rm . Auth Accounts Widgets Keys Transfer Maintenance Store FileStore UserRepository WidgetRepository TokenBlacklist TokenSigner KeyRing PasswordHasher Clock Audit
+//go:generate go tool moq -out fakes/fakes.go -pkg fakes -rm . Auth Accounts Widgets Keys Transfer Maintenance Store FileStore UserRepository WidgetRepository TokenBlacklist TokenSigner KeyRing PasswordHasher Clock Audit AttemptLimiter

@@ -1,7 +1,9 @@
 // Package memory implements [ports.Store] in the memory of the process. [New] returns the whole
 // store. [NewUsers], [NewWidgets] and [NewBlacklist] return one repository each.
+// [NewAttemptLimiter] returns the counters of attempts of a server that shares its store with no
+// other.
 //
-// The package is for tests, and for programs that use the domain and the use cases and do not
+// The store is for tests, and for programs that use the domain and the use cases and do not
 // need a database yet. It passes the suites of package conformance, so a test with it sees the
 // errors that another store would return. It keeps nothing after the process ends.
 //

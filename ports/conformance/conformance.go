@@ -34,8 +34,8 @@
 // For an adapter of a single repository there are [UserRepository], [WidgetRepository]
 // and [TokenBlacklist], each with a Durable and a Shared counterpart.
 //
-// [TokenSigner] tests a signer of JSON Web Tokens, and [PasswordHasher] a hasher of
-// passwords.
+// [TokenSigner] tests a signer of JSON Web Tokens, [PasswordHasher] a hasher of
+// passwords, and [AttemptLimiter] the counters of attempts.
 //
 // # Benchmarks
 //

@@ -29,6 +29,7 @@ func mutants() map[string][]mutant {
 		"TokenBlacklist":   slices.Concat(blacklistMutants(), cutOffMutants(), blacklistSliceMutants(), sharedBlacklistMutants()),
 		"TokenSigner":      signerMutants(),
 		"PasswordHasher":   hasherMutants(),
+		"AttemptLimiter":   slices.Concat(attemptMutants(), sharedAttemptMutants()),
 		"DurableStore":     durableStoreMutants(),
 		"DurableUsers":     durableUserMutants(),
 		"DurableWidgets":   durableWidgetMutants(),

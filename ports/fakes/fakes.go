@@ -4263,3 +4263,81 @@ func (mock *AuditMock) RecordCalls() []struct {
 	mock.lockRecord.RUnlock()
 	return calls
 }
+
+// Ensure, that AttemptLimiterMock does implement ports.AttemptLimiter.
+// If this is not the case, regenerate this file with moq.
+var _ ports.AttemptLimiter = &AttemptLimiterMock{}
+
+// AttemptLimiterMock is a mock implementation of ports.AttemptLimiter.
+//
+//	func TestSomethingThatUsesAttemptLimiter(t *testing.T) {
+//
+//		// make and configure a mocked ports.AttemptLimiter
+//		mockedAttemptLimiter := &AttemptLimiterMock{
+//			BeginFunc: func(ctx context.Context, limit domain.AttemptLimit, key string) (func(isEvent bool), error) {
+//				panic("mock out the Begin method")
+//			},
+//		}
+//
+//		// use mockedAttemptLimiter in code that requires ports.AttemptLimiter
+//		// and then make assertions.
+//
+//	}
+type AttemptLimiterMock struct {
+	// BeginFunc mocks the Begin method.
+	BeginFunc func(ctx context.Context, limit domain.AttemptLimit, key string) (func(isEvent bool), error)
+
+	// calls tracks calls to the methods.
+	calls struct {
+		// Begin holds details about calls to the Begin method.
+		Begin []struct {
+			// Ctx is the ctx argument value.
+			Ctx context.Context
+			// Limit is the limit argument value.
+			Limit domain.AttemptLimit
+			// Key is the key argument value.
+			Key string
+		}
+	}
+	lockBegin sync.RWMutex
+}
+
+// Begin calls BeginFunc.
+func (mock *AttemptLimiterMock) Begin(ctx context.Context, limit domain.AttemptLimit, key string) (func(isEvent bool), error) {
+	if mock.BeginFunc == nil {
+		panic("AttemptLimiterMock.BeginFunc: method is nil but AttemptLimiter.Begin was just called")
+	}
+	callInfo := struct {
+		Ctx   context.Context
+		Limit domain.AttemptLimit
+		Key   string
+	}{
+		Ctx:   ctx,
+		Limit: limit,
+		Key:   key,
+	}
+	mock.lockBegin.Lock()
+	mock.calls.Begin = append(mock.calls.Begin, callInfo)
+	mock.lockBegin.Unlock()
+	return mock.BeginFunc(ctx, limit, key)
+}
+
+// BeginCalls gets all the calls that were made to Begin.
+// Check the length with:
+//
+//	len(mockedAttemptLimiter.BeginCalls())
+func (mock *AttemptLimiterMock) BeginCalls() []struct {
+	Ctx   context.Context
+	Limit domain.AttemptLimit
+	Key   string
+} {
+	var calls []struct {
+		Ctx   context.Context
+		Limit domain.AttemptLimit
+		Key   string
+	}
+	mock.lockBegin.RLock()
+	calls = mock.calls.Begin
+	mock.lockBegin.RUnlock()
+	return calls
+}
