@@ -265,8 +265,8 @@ func (a *App) connect(ctx context.Context) error {
 	a.Maintenance = a.newMaintenance(a.store)
 	a.departures = departures.New(departures.Config{Users: store.Users(), Widgets: store.Widgets(), Clock: clock})
 	a.server = fiberhttp.New(fiberhttp.Ports{
-		Auth: a.Auth, Accounts: a.Accounts, Widgets: a.Widgets, Clock: clock, Audit: audit, Ready: a.ready,
-		JWKS: a.jwks,
+		Auth: a.Auth, Accounts: a.Accounts, Widgets: a.Widgets, Attempts: a.attempts(), Clock: clock, Audit: audit,
+		Ready: a.ready, JWKS: a.jwks,
 	}, a.adapters.log, a.serverConfig())
 	return nil
 }

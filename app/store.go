@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/widgetd/widgetd/adapters/boltdb"
+	"github.com/widgetd/widgetd/adapters/memory"
 	"github.com/widgetd/widgetd/adapters/mongodb"
 	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/ports"
@@ -114,6 +115,16 @@ func (a *App) openMongoDB(ctx context.Context) (ports.Store, error) {
 		case <-time.After(openPause):
 		}
 	}
+}
+
+// attempts returns the counters of the store if it has some, which all servers share. Else it
+// returns counters of this server.
+func (a *App) attempts() ports.AttemptLimiter {
+	store, ok := a.store.(ports.AttemptStore)
+	if !ok {
+		return memory.NewAttemptLimiter(a.adapters.clock)
+	}
+	return a.observeAttempts(store.Attempts())
 }
 
 // reportShadowed logs an account that nobody can log in to.

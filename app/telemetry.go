@@ -93,6 +93,17 @@ func (a *App) observeStore() {
 	}
 }
 
+// observeAttempts reports the calls of the store's counters of attempts.
+func (a *App) observeAttempts(attempts ports.AttemptLimiter) ports.AttemptLimiter {
+	if a.metrics != nil {
+		attempts = observed.Attempts(attempts, a.metrics)
+	}
+	if a.tracing != nil {
+		attempts = observed.Attempts(attempts, a.tracing)
+	}
+	return attempts
+}
+
 // serveMetrics serves the metrics, if there are any, until stop is called.
 func (a *App) serveMetrics(ctx context.Context) (stop func(), err error) {
 	if a.metrics == nil {

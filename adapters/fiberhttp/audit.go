@@ -8,7 +8,6 @@ import (
 
 	"github.com/gofiber/fiber/v2"
 
-	"github.com/widgetd/widgetd/adapters/fiberhttp/internal/ratelimit"
 	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/ports"
 )
@@ -126,7 +125,7 @@ func parameterOf(pattern, path string) (name, text string) {
 
 // outcomeOf returns the outcome of a request for the audit record.
 func outcomeOf(err error) string {
-	if _, ok := errors.AsType[*ratelimit.ExceededError](err); ok {
+	if _, ok := errors.AsType[*limitReachedError](err); ok {
 		return outcomeRateLimited
 	}
 	if kind := kindOf(err); kind != "" {

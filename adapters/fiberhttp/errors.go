@@ -11,7 +11,6 @@ import (
 	"github.com/valyala/fasthttp"
 	"go.opentelemetry.io/otel/trace"
 
-	"github.com/widgetd/widgetd/adapters/fiberhttp/internal/ratelimit"
 	"github.com/widgetd/widgetd/adapters/internal/bearer"
 	"github.com/widgetd/widgetd/domain"
 )
@@ -28,8 +27,8 @@ const retryAfter = time.Second
 // respondError is the only function that converts an error to a response. If the error
 // is Unavailable or has no kind, the cause is logged and not sent.
 func (s *Server) respondError(c *fiber.Ctx, err error) error {
-	if exceeded, ok := errors.AsType[*ratelimit.ExceededError](err); ok {
-		return respondLater(c, fiber.StatusTooManyRequests, exceeded.RetryAfter, failed(exceeded.Message))
+	if reached, ok := errors.AsType[*limitReachedError](err); ok {
+		return respondLater(c, fiber.StatusTooManyRequests, reached.RetryAfter, failed(reached.message))
 	}
 	if isClientGone(c) && errors.Is(err, context.Canceled) {
 		err = &domain.Error{Kind: domain.Unavailable, Err: err}

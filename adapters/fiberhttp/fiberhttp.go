@@ -43,7 +43,7 @@
 //
 //	connections    what fasthttp lacks in the handling of connections
 //	framing        where a request ends; requests whose end is not certain
-//	ratelimit      limits for each client
+//	ratelimit      operations in progress of each client
 //	text           JSON, times and durations without allocations
 //	timeout        deadlines without timers
 package fiberhttp
@@ -176,6 +176,9 @@ type Ports struct {
 	Widgets  ports.Widgets
 	Clock    ports.Clock
 
+	// Attempts counts failed log-ins and registrations. The server does not call it for a
+	// limit of 0.
+	Attempts ports.AttemptLimiter
 	// Audit records the writes that no use case has recorded. The use cases must
 	// use [UseCaseAudit] of the same record.
 	Audit ports.Audit
@@ -191,6 +194,7 @@ type Server struct {
 	auth     ports.Auth
 	accounts ports.Accounts
 	widgets  ports.Widgets
+	attempts ports.AttemptLimiter
 	clock    ports.Clock
 	audit    ports.Audit
 	ready    func(context.Context) error
@@ -202,8 +206,8 @@ type Server struct {
 	writes   []write // the routes whose requests are in the audit record
 
 	listener         atomic.Pointer[connections.Listener] // of Serve
-	registrations    *ratelimit.Limiter
-	loginFailures    *ratelimit.Limiter
+	registrations    *limit
+	loginFailures    *limit
 	credentialChecks *ratelimit.ConcurrencyLimiter
 	largePages       chan struct{} // holds one element for each large page that is being made
 	busy             busyLog
@@ -218,6 +222,7 @@ func New(p Ports, log *slog.Logger, config Config) *Server {
 		auth:     p.Auth,
 		accounts: p.Accounts,
 		widgets:  p.Widgets,
+		attempts: p.Attempts,
 		clock:    p.Clock,
 		audit:    p.Audit,
 		ready:    p.Ready,
@@ -226,18 +231,8 @@ func New(p Ports, log *slog.Logger, config Config) *Server {
 		links:    newLinks(pathOf(config.BaseURL)),
 		log:      log,
 
-		registrations: ratelimit.New(ratelimit.Config{
-			Limit:   config.MaxRegistrations,
-			Window:  time.Hour,
-			Message: "Too many registrations. Please try again later.",
-			Clock:   p.Clock,
-		}),
-		loginFailures: ratelimit.New(ratelimit.Config{
-			Limit:   config.MaxLoginFailures,
-			Window:  15 * time.Minute,
-			Message: "Too many failed log-ins. Please try again later.",
-			Clock:   p.Clock,
-		}),
+		registrations:    registrationLimit(config.MaxRegistrations),
+		loginFailures:    loginFailureLimit(config.MaxLoginFailures),
 		credentialChecks: ratelimit.NewConcurrencyLimiter(maxCredentialChecks),
 		largePages:       make(chan struct{}, maxLargePages),
 	}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/widgetd/widgetd/adapters/fiberhttp"
+	"github.com/widgetd/widgetd/adapters/memory"
 	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/internal/openapitest"
 	"github.com/widgetd/widgetd/internal/testlog"
@@ -61,6 +62,7 @@ type server struct {
 	auth     *fakes.AuthMock
 	accounts *fakes.AccountsMock
 	widgets  *fakes.WidgetsMock
+	attempts ports.AttemptLimiter
 	audit    *auditRecord
 	clock    *clock
 	ready    func(context.Context) error
@@ -158,10 +160,11 @@ func serve(t testing.TB, change ...func(*server)) *server {
 		},
 		DeleteFunc: func(context.Context, domain.Claims, domain.WidgetName, domain.Condition) error { return nil },
 	}
+	s.attempts = memory.NewAttemptLimiter(s.clock)
 	for _, f := range change {
 		f(s)
 	}
-	of := fiberhttp.Ports{Auth: s.auth, Accounts: s.accounts, Widgets: s.widgets, Clock: s.clock, Audit: s.audit, Ready: s.ready, JWKS: s.jwks}
+	of := fiberhttp.Ports{Auth: s.auth, Accounts: s.accounts, Widgets: s.widgets, Attempts: s.attempts, Clock: s.clock, Audit: s.audit, Ready: s.ready, JWKS: s.jwks}
 	if s.useCases != (useCases{}) {
 		of.Auth, of.Accounts, of.Widgets = s.useCases.auth, s.useCases.accounts, s.useCases.widgets
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/widgetd/widgetd/domain"
+	"github.com/widgetd/widgetd/ports/fakes"
 )
 
 const (
@@ -180,7 +181,7 @@ func simultaneously(n int, ask func() response) map[int]int {
 
 func TestZeroIsNoLimit(t *testing.T) {
 	t.Parallel()
-	s := serve(t)
+	s := serve(t, func(s *server) { s.attempts = nil }) // a call would panic
 	c := s.dial(t)
 	for range 150 {
 		c.do(t, wrong("ada@example.com")).want(t, 401, mismatch)
@@ -357,6 +358,87 @@ func TestLostCompareAndSwapIsNoFailedLogIn(t *testing.T) {
 	for range 5 {
 		s.do(t, changePassword).want(t, 400, invalid("current_password", "Does not match"))
 		s.do(t, unregister).want(t, 400, invalid("password", "Does not match"))
+	}
+}
+
+// TestNothingIsLetThroughWhileAttemptsCannotBeCounted uses counters that do not answer.
+func TestNothingIsLetThroughWhileAttemptsCannotBeCounted(t *testing.T) {
+	t.Parallel()
+	var failure atomic.Pointer[error]
+	counters := &fakes.AttemptLimiterMock{BeginFunc: func(context.Context, domain.AttemptLimit, string) (func(bool), error) {
+		return nil, *failure.Load()
+	}}
+	s := serve(t, func(s *server) {
+		s.attempts = counters
+		s.config.MaxLoginFailures, s.config.MaxRegistrations = 10, 10
+	})
+	requests := []request{logIn, register, changePassword, unregister}
+	for name, test := range map[string]struct {
+		err    error
+		status int
+		body   string
+	}{
+		"no answer":            {&domain.Error{Kind: domain.Unavailable, Err: errors.New("no primary")}, 503, message("Service Unavailable")},
+		"no answer in time":    {context.DeadlineExceeded, 503, message("Service Unavailable")},
+		"a damaged counter":    {errors.New("damaged"), 500, message("Internal Server Error")},
+		"the limit is reached": {&domain.LimitReachedError{RetryAfter: 61 * time.Second}, 429, ""},
+	} {
+		failure.Store(&test.err)
+		for _, r := range requests {
+			got := s.do(t, r)
+			if got.status != test.status || test.body != "" && got.body != test.body {
+				t.Errorf("%s, %s: got %d %s", name, r.path, got.status, got.body)
+			}
+			if test.status == 429 {
+				got.want(t, 429, got.body, "Retry-After: 61")
+			}
+		}
+	}
+	if n := len(s.auth.LogInCalls()) + len(s.auth.RegisterCalls()) + len(s.auth.ChangePasswordCalls()) + len(s.auth.UnregisterCalls()); n > 0 {
+		t.Errorf("%d operations reached the port", n)
+	}
+}
+
+// TestAttemptsAreCountedByClientAndEmail records what the counters are asked, and what they
+// are told at the end. A limit of 0 asks them nothing: see TestZeroIsNoLimit.
+func TestAttemptsAreCountedByClientAndEmail(t *testing.T) {
+	t.Parallel()
+	type asked struct {
+		limit   domain.AttemptLimit
+		key     string
+		isEvent bool
+	}
+	ended := make(chan asked, 1)
+	counters := &fakes.AttemptLimiterMock{BeginFunc: func(_ context.Context, limit domain.AttemptLimit, key string) (func(bool), error) {
+		return func(isEvent bool) { ended <- asked{limit, key, isEvent} }, nil
+	}}
+	s := serve(t, func(s *server) {
+		s.attempts = counters
+		s.config.MaxLoginFailures, s.config.MaxRegistrations = 7, 8
+	})
+	logIns := domain.AttemptLimit{Name: "login_failures", Max: 7, Window: 15 * time.Minute}
+	registrations := domain.AttemptLimit{Name: "registrations", Max: 8, Window: time.Hour}
+	for _, test := range []struct {
+		request request
+		want    asked
+	}{
+		{wrong("ADA@example.com"), asked{logIns, "127.0.0.1/32 ada@example.com", true}},
+		{logIn, asked{logIns, "127.0.0.1/32 ada@example.com", false}},
+		{changePassword, asked{logIns, "127.0.0.1/32 ada@example.com", false}},
+		{unregister, asked{logIns, "127.0.0.1/32 ada@example.com", false}},
+		{register, asked{registrations, "127.0.0.1/32 ", true}},
+	} {
+		s.do(t, test.request)
+		if got := <-ended; got != test.want {
+			t.Errorf("%s: got %+v, want %+v", test.request.path, got, test.want)
+		}
+	}
+	calls := len(counters.BeginCalls())
+	for _, r := range []request{createUser, changeUser.sending("application/json", `{"password":"x"}`), currentUser} {
+		s.do(t, r)
+	}
+	if n := len(counters.BeginCalls()); n != calls {
+		t.Errorf("requests without a limit have asked the counters %d times", n-calls)
 	}
 }
 

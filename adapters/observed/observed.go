@@ -10,6 +10,7 @@ package observed
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/widgetd/widgetd/domain"
@@ -20,7 +21,7 @@ import (
 // concurrently, on the goroutine of the operation.
 //
 // The label values are a fixed set. The store is "users", "widgets", "blacklist",
-// or "store" for the store as a whole. The operation is the name of the port's
+// "attempts", or "store" for the store as a whole. The operation is the name of the port's
 // method in snake case, for example "by_email".
 type StoreObserver interface {
 	// StoreCallBegan is called before an operation. The operation runs with the
@@ -28,7 +29,8 @@ type StoreObserver interface {
 	StoreCallBegan(ctx context.Context, store, operation string) context.Context
 	// StoreCallEnded is called after an operation, with the context that
 	// StoreCallBegan returned. A NotFound, AlreadyExists, ChangedMeanwhile or
-	// Conflict error is a normal result, not a failure: failure is nil then.
+	// Conflict error and a [domain.LimitReachedError] are normal results, not failures:
+	// failure is nil then.
 	StoreCallEnded(ctx context.Context, store, operation string, took time.Duration, failure error)
 }
 
@@ -93,6 +95,9 @@ func reportResult[T any](ctx context.Context, r reporter, operation string, call
 func failure(err error) error {
 	switch domain.KindOf(err) {
 	case domain.NotFound, domain.AlreadyExists, domain.ChangedMeanwhile, domain.Conflict:
+		return nil
+	}
+	if _, ok := errors.AsType[*domain.LimitReachedError](err); ok {
 		return nil
 	}
 	return err

@@ -159,3 +159,30 @@ func TestRefusalsAreNoFailures(t *testing.T) {
 		}
 	}
 }
+
+func TestAttempts(t *testing.T) {
+	t.Parallel()
+	reached := &domain.LimitReachedError{RetryAfter: time.Minute}
+	for _, test := range []struct {
+		err     error
+		failure bool
+	}{
+		{nil, false},
+		{reached, false},
+		{domain.Unavailable, true},
+	} {
+		r := &recorder{}
+		ended := false
+		end, err := observed.Attempts(&fakes.AttemptLimiterMock{
+			BeginFunc: func(_ context.Context, limit domain.AttemptLimit, key string) (func(bool), error) {
+				return func(isEvent bool) { ended = isEvent && limit.Name == "failures" && key == "key" }, test.err
+			},
+		}, r).Begin(t.Context(), domain.AttemptLimit{Name: "failures"}, "key")
+		if end(true); !ended || err != test.err { //nolint:errorlint // the same error, not wrapped
+			t.Errorf("the results of Begin, with the error %v, were not passed on: got %v", test.err, err)
+		}
+		if failures := r.failures["attempts.begin"]; len(failures) != 1 || (failures[0] != nil) != test.failure {
+			t.Errorf("the error %v was reported as %v", test.err, failures)
+		}
+	}
+}

@@ -1,3 +1,4 @@
+// Package ratelimit limits the operations of each client that are in progress.
 package ratelimit
 
 import (
