@@ -218,7 +218,7 @@ func (b *tokenBlacklist) Purge(ctx context.Context, now time.Time) (purged int, 
 		return 0, err
 	}
 	for {
-		found, removed, err := b.deleteBatch(ctx, b.ended(now, running))
+		found, removed, err := b.deleteBatch(ctx, b.ended(now, running), nil, purgeBatch)
 		purged += removed
 		if err != nil || found < purgeBatch {
 			return purged, err
@@ -235,27 +235,6 @@ func (b *tokenBlacklist) Count(ctx context.Context) (int, error) {
 	}
 	others, err := b.many(ctx, bson.D{byID(bson.D{{Key: "$in", Value: bson.A{runningID, watermarkID}}})}, options.Find())
 	return max(n-len(others), 0), err
-}
-
-// deleteBatch deletes up to purgeBatch documents that match. It returns how many it
-// found and how many it deleted. The numbers differ if other servers delete or
-// extend them at the same time.
-func (b *tokenBlacklist) deleteBatch(ctx context.Context, filter bson.D) (found, removed int, err error) {
-	docs, err := b.many(ctx, filter, options.Find().
-		SetProjection(bson.D{{Key: "_id", Value: 1}}).
-		SetLimit(purgeBatch).SetBatchSize(purgeBatch+1)) // larger than the limit, so that the first reply closes the cursor
-	if err != nil || len(docs) == 0 {
-		return 0, 0, err
-	}
-	ids := make(bson.A, len(docs))
-	for i, doc := range docs {
-		ids[i] = doc.Lookup("_id")
-	}
-	removed, err = b.removeAll(ctx, append(
-		bson.D{byID(bson.D{{Key: "$in", Value: ids}})},
-		filter..., // Add may have extended a token
-	))
-	return len(docs), removed, err
 }
 
 // ended returns a filter that matches the tokens and cut-offs that may be forgotten. It

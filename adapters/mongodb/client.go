@@ -94,7 +94,7 @@ func (c *client) uniqueness(name, field string, admit func() error) *uniqueness 
 
 // prepare creates the indexes and corrects the keys of emails.
 func (c *client) prepare(ctx context.Context, shadowed func(domain.UUID)) error {
-	if err := c.ensureIndexes(ctx, users, widgets, blacklist); err != nil {
+	if err := c.ensureIndexes(ctx, users, widgets, blacklist, attempts); err != nil {
 		return err
 	}
 	return c.correctEmailKeys(ctx, shadowed)

@@ -20,6 +20,7 @@ const (
 	blacklist = "blacklist"
 	departed  = "departed" // see departures
 	settings  = "settings" // see openCursorKey
+	attempts  = "attempts" // see attemptLimiter
 )
 
 // collection is a MongoDB collection. Each of its methods is one round trip, ends
@@ -239,6 +240,45 @@ func (c collection) removeAll(ctx context.Context, filter bson.D) (n int, err er
 		return err
 	})
 	return n, err
+}
+
+// deleteBatch deletes up to limit documents that match, the first ones in the given order of
+// an index; the order may be empty. It makes two round trips. It returns how many documents it
+// found and how many it deleted. The numbers differ if other servers delete or change them at
+// the same time.
+func (c collection) deleteBatch(ctx context.Context, filter, order bson.D, limit int) (found, removed int, err error) {
+	find := options.Find().
+		SetProjection(bson.D{{Key: "_id", Value: 1}}).
+		SetLimit(int64(limit)).SetBatchSize(int32(limit) + 1) //nolint:gosec // a batch; larger than the limit, so that the first reply closes the cursor
+	if order != nil {
+		find.SetSort(order)
+	}
+	docs, err := c.many(ctx, filter, find)
+	if err != nil || len(docs) == 0 {
+		return 0, 0, err
+	}
+	ids := make(bson.A, len(docs))
+	for i, doc := range docs {
+		ids[i] = doc.Lookup("_id")
+	}
+	removed, err = c.removeAll(ctx, append(
+		bson.D{byID(bson.D{{Key: "$in", Value: ids}})},
+		filter..., // the documents may have changed
+	))
+	return len(docs), removed, err
+}
+
+// serverTime returns the time of the primary's clock. The driver never repeats its command, so
+// serverTime does, after every error of a connection.
+func (c collection) serverTime(ctx context.Context) (now time.Time, err error) {
+	var hello struct {
+		LocalTime time.Time `bson:"localTime"`
+	}
+	isLost := func(err error) bool { return isPoolCleared(err) || mongo.IsNetworkError(err) }
+	err = c.repeat(ctx, isLost, func(ctx context.Context) error {
+		return c.docs.Database().Client().Database("admin").RunCommand(ctx, bson.D{{Key: "hello", Value: 1}}).Decode(&hello)
+	})
+	return hello.LocalTime, err
 }
 
 // count returns the number of documents according to the collection's metadata.

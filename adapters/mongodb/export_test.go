@@ -42,3 +42,16 @@ var (
 func MarkDeletions(ctx context.Context, db *DB, pause time.Duration) error {
 	return deletions{db.blacklist, db.users.departures, pause}.mark(ctx)
 }
+
+// The limits of the counters of attempts.
+const (
+	LongestWindow = longestWindow
+	LostAfter     = lostAfter
+	MaxWaiting    = maxWaiting
+)
+
+// AwaitEnds waits until the ends of attempts are written.
+func (db *DB) AwaitEnds() { db.attempts.ends.tasks.Wait() }
+
+// Sweep deletes counters of attempts as a server does every minute, with another maximum.
+func (db *DB) Sweep(ctx context.Context, maximum int) error { return db.attempts.sweep(ctx, maximum) }

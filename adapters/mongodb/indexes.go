@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
@@ -16,7 +17,8 @@ type indexOf struct {
 	collection string
 	fields     bson.D
 	unique     bool
-	late       bool // built in the background: see lateIndexes
+	late       bool          // built in the background: see lateIndexes
+	expires    time.Duration // if not 0, the server deletes documents this long after the time in the field
 }
 
 // indexes returns the indexes of all collections. Those that earlier versions of widgetd do
@@ -33,6 +35,7 @@ func indexes() []indexOf {
 		{collection: widgets, fields: ascending(owned(deadlineFields())...), late: true},
 		{collection: blacklist, fields: ascending("expires_at")}, // no TTL index: see tokenBlacklist.Purge
 		{collection: blacklist, fields: ascending(retainedFields()...), late: true},
+		{collection: attempts, fields: ascending(latestField), expires: longestWindow},
 	}
 }
 
@@ -60,6 +63,10 @@ func (c *client) ensureIndex(ctx context.Context, index indexOf) error {
 	ctx, cancel := context.WithTimeout(ctx, indexTimeout)
 	defer cancel()
 	_, err := c.Collection(index.collection).Indexes().CreateOne(ctx, index.model())
+	if index.expires != 0 && err != nil && !isUnavailable(err) { // the server cannot delete documents by itself
+		index.expires = 0
+		_, err = c.Collection(index.collection).Indexes().CreateOne(ctx, index.model())
+	}
 	switch {
 	case mongo.IsDuplicateKeyError(err): // err is not wrapped, because its text contains the value
 		return fmt.Errorf("documents of the collection %s share a value of %s, which must be unique",
@@ -74,6 +81,9 @@ func (i indexOf) model() mongo.IndexModel {
 	model := mongo.IndexModel{Keys: i.fields}
 	if i.unique {
 		model.Options = options.Index().SetUnique(true)
+	}
+	if i.expires != 0 {
+		model.Options = options.Index().SetExpireAfterSeconds(int32(i.expires.Seconds()))
 	}
 	return model
 }

@@ -35,7 +35,7 @@ func startFullStub(t *testing.T) *fullStub {
 		case "count":
 			return bson.D{{Key: "n", Value: int32(1_000_000)}}
 		case "createIndexes":
-			if created.Add(1) > 6 { // those that Open waits for
+			if created.Add(1) > 7 { // those that Open waits for
 				select {
 				case <-s.allowed:
 				case <-t.Context().Done():

@@ -35,6 +35,8 @@
 //   - Lists by position: each order has an index, and each slice is a few intervals of it:
 //     see order. The query names the index, so that the server refuses it, and does not
 //     read the whole collection, while the index is not there: see lateIndexes.
+//   - Limits on attempts: the write that begins an attempt has the limit as a condition, and
+//     times are those of the primary's clock: see attemptLimiter.
 //   - The last active administrator stays, without transactions: see the comment in
 //     administrators.go.
 //   - Time limits: every round trip ends within three seconds, or within the URI's
@@ -121,13 +123,17 @@ type DB struct {
 	users     *userRepository
 	widgets   *widgetRepository
 	blacklist *tokenBlacklist
+	attempts  *attemptLimiter
 	tasks     *background
 	cursorKey domain.CursorKey // set by open
 
 	close func() error
 }
 
-var _ ports.Store = (*DB)(nil)
+var (
+	_ ports.Store        = (*DB)(nil)
+	_ ports.AttemptStore = (*DB)(nil)
+)
 
 // Options configure a [DB]. The zero value is usable.
 type Options struct {
@@ -145,8 +151,7 @@ type Options struct {
 	// are not reported.
 	Shadowed func(domain.UUID)
 
-	// Log takes lines about indexes that are built in the background. Nil means that
-	// they are not logged.
+	// Log takes lines about work in the background. Nil means that they are not logged.
 	Log *slog.Logger
 
 	// Clock is the clock for the running time of the blacklist. If it is nil, the
@@ -211,13 +216,16 @@ func (o Options) withDefaults() Options {
 func newDB(c *client, tasks *background, options Options, server serverVersions) *DB {
 	tokens := newTokenBlacklist(c.collection(blacklist), options.Clock, server, c.linearizable)
 	accounts := c.uniqueness(users, uniqueUserField, tokens.running.admit)
+	counters := newAttemptLimiter(c.collection(attempts), options.Log)
 	return &DB{
 		users:     newUserRepository(accounts, newDepartures(c), options.Unreadable),
 		widgets:   newWidgetRepository(c.uniqueness(widgets, uniqueWidgetField, tokens.running.admit), options.Unreadable),
 		blacklist: tokens,
+		attempts:  counters,
 		tasks:     tasks,
 		close: sync.OnceValue(func() error {
 			tasks.close()
+			counters.ends.close()
 			return c.disconnect(context.Background())
 		}),
 	}
@@ -243,6 +251,7 @@ func (db *DB) open(ctx context.Context, c *client, direct bool, shadowed func(do
 		return err
 	}
 	db.cursorKey = key
+	db.attempts.open(key, db.tasks)
 	if err := c.late.open(ctx); err != nil {
 		return err
 	}
@@ -262,6 +271,9 @@ func (db *DB) Widgets() ports.WidgetRepository { return db.widgets }
 // Blacklist returns the logged-out tokens and the cut-offs.
 func (db *DB) Blacklist() ports.TokenBlacklist { return db.blacklist }
 
+// Attempts implements [ports.AttemptStore].
+func (db *DB) Attempts() ports.AttemptLimiter { return db.attempts }
+
 // Ping implements [ports.Store]. It checks that the blacklist is the one that was
 // opened, that no later server has excluded this one, and that the unique indexes
 // exist. It makes three round trips at the same time.
@@ -273,7 +285,7 @@ func (db *DB) Ping(ctx context.Context) error {
 func (db *DB) CursorKey() domain.CursorKey { return db.cursorKey }
 
 // Close implements [ports.Store]. It waits for running operations and disconnects. It
-// waits at most as long as one round trip may take.
+// waits at most as long as two round trips may take.
 func (db *DB) Close() error { return db.close() }
 
 // Shared implements [ports.Store]. It returns true.

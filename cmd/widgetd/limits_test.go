@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+
+	"github.com/widgetd/widgetd/internal/mongotest"
 )
 
 // from adds the header of a proxy that forwarded the request.
@@ -133,4 +135,35 @@ func TestHundredRegistrationsPerHourAreAllowed(t *testing.T) {
 	}
 	clients.Wait()
 	register(100).wantLater(t, 3600)
+}
+
+// TestServersOnMongoDBShareTheLimits makes attempts at two servers, of which one more than
+// the limit may be let through.
+func TestServersOnMongoDBShareTheLimits(t *testing.T) {
+	t.Parallel()
+	const logIns, registrations = 6, 3
+	servers := startTwo(t, mongotest.URI(t), "WIDGETD_MAX_LOGIN_FAILURES=6", "WIDGETD_MAX_REGISTRATIONS=3")
+	for i := range registrations {
+		servers[i%2].register(t, fmt.Sprintf("user%d@example.com", i), userPassword)
+	}
+	for _, s := range servers {
+		s.do(t, post("/auth/register", "", fields{"email": userEmail, "password": userPassword})).wantLater(t, 3600)
+	}
+
+	const email = "user0@example.com"
+	got := atOnce(4*logIns, func(i int) int {
+		for {
+			response := servers[i%2].do(t, attempt(email, false))
+			if response.status != 503 { // an attempt does not wait for others for more than 4 seconds
+				return response.status
+			}
+		}
+	})
+	if got[401] < logIns || got[401] > logIns+len(servers)-1 || got[401]+got[429] != 4*logIns {
+		t.Errorf("the simultaneous wrong log-ins at two servers got %v, want %d or %d times 401, else 429", got, logIns, logIns+1)
+	}
+	for _, s := range servers {
+		s.do(t, attempt(email, true)).wantLater(t, 900)
+		s.do(t, attempt("user1@example.com", true)).want(t, 200, "")
+	}
 }

@@ -15,6 +15,7 @@ const (
 	boltdb      = "adapters/boltdb"
 	fiberhttp   = "adapters/fiberhttp"
 	jwtsigner   = "adapters/jwtsigner"
+	memory      = "adapters/memory"
 	mongodb     = "adapters/mongodb"
 	conformance = "ports/conformance"
 )
@@ -362,14 +363,38 @@ func mutants() []mutant {
 		// Limits.
 		{
 			"the limit is the number of failures, not one more",
-			fiberhttp + "/internal/ratelimit/ratelimit.go", "	return &Limiter{config: config,",
-			"	if config.Limit > 0 {\n		config.Limit++\n	}\n	return &Limiter{config: config,",
-			fiberhttp + "/internal/ratelimit", "TestBeginReturnsExceededErrorUntilTheWindowEnds",
+			memory + "/attempts.go", "	id := attemptKey{limit.Name, key}\n", "	id := attemptKey{limit.Name, key}\n	limit.Max++\n",
+			memory, "TestAttemptLimiter/LimitsEvents",
 		},
 		{
 			"simultaneous attempts are counted before they end",
-			fiberhttp + "/internal/ratelimit/ratelimit.go", "	case c.events+c.active >= l.config.Limit:\n		c.waiting++", "	case c.events >= l.config.Limit:\n		c.waiting++",
-			fiberhttp + "/internal/ratelimit", "TestBeginWaitsForAttemptsInProgress",
+			memory + "/attempts.go", "	case c.events+c.active >= limit.Max:\n		c.waiting++", "	case c.events >= limit.Max:\n		c.waiting++",
+			memory, "TestAttemptLimiter/WaitsForAttemptsInProgress",
+		},
+		{
+			"the database refuses an attempt after the maximum",
+			mongodb + "/attempts.go", "Value: bson.D{{Key: \"$lt\", Value: int64(limit.Max)}}", "Value: bson.D{{Key: \"$lte\", Value: int64(limit.Max)}}",
+			mongodb, "TestAttemptLimiter/RaceOfEvents",
+		},
+		{
+			"an attempt takes nothing from the counter of a later window",
+			mongodb + "/attempts.go", "bson.D{byID(c.id), {Key: windowField, Value: binary(c.window)}}", "bson.D{byID(c.id)}",
+			mongodb, "TestAttemptLimiter/EndInALaterWindow",
+		},
+		{
+			"an attempt of a crashed server counts",
+			mongodb + "/attempts.go", "c.active > 0 && now.Sub(c.latest).Abs() < lostAfter", "c.active > 0",
+			mongodb, "TestAttemptsOfACrashedServerCountUntilTheWindowEnds",
+		},
+		{
+			"the counters of attempts have no email",
+			mongodb + "/attempts.go", "	return bson.Binary{Data: mac.Sum(nil)}", "	return bson.Binary{Data: []byte(limit.Name + key)}",
+			mongodb, "TestCountersHaveNoEmailAndNoAddress",
+		},
+		{
+			"nobody logs in while the attempts cannot be counted",
+			fiberhttp + "/attempts.go", "	a.counted, err = s.attempts.Begin(c.UserContext(), l.AttemptLimit, client.String()+\" \"+emailKey)\n	if err != nil {", "	a.counted, err = s.attempts.Begin(c.UserContext(), l.AttemptLimit, client.String()+\" \"+emailKey)\n	if err != nil && domain.KindOf(err) != domain.Unavailable {",
+			fiberhttp, "TestNothingIsLetThroughWhileAttemptsCannotBeCounted",
 		},
 		{
 			"an unknown email counts as a failed log-in",
@@ -572,7 +597,7 @@ func mutants() []mutant {
 		},
 		{
 			"the servers' purges keep a token that was added again",
-			mongodb + "/blacklist.go", "		filter..., // Add may have extended a token\n",
+			mongodb + "/collection.go", "		filter..., // the documents may have changed\n",
 			"",
 			mongodb, "TestTokenThatIsAddedDuringAPurgeStays",
 		},

@@ -87,7 +87,9 @@ func (t attempts) event(limit domain.AttemptLimit, key, what string) {
 // wantRefused wants the next attempt to be refused, for about the given time.
 func (t attempts) wantRefused(limit domain.AttemptLimit, key, what string, about time.Duration) {
 	t.Helper()
-	end, err := t.Begin(t.Context(), limit, key)
+	ctx, cancel := context.WithTimeout(t.Context(), moment/3)
+	defer cancel()
+	end, err := t.Begin(ctx, limit, key)
 	if err == nil {
 		end(false)
 		t.Errorf("Begin of %s succeeded, want a LimitReachedError", what)
