@@ -111,10 +111,11 @@ type parser struct {
 
 // pointerTo returns the pointer to a part of an object.
 func pointerTo(object string, names ...string) string {
+	pointer := []string{object}
 	for _, name := range names {
-		object += "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+		pointer = append(pointer, strings.NewReplacer("~", "~0", "/", "~1").Replace(name))
 	}
-	return object
+	return strings.Join(pointer, "/")
 }
 
 // at returns the value that the pointer refers to, or nil.
