@@ -27,7 +27,7 @@ func ExampleTokenSigner() {
 	})
 }
 
-func ExampleBenchmark() {
+func ExampleBenchmarkStore() {
 	var b *testing.B // the parameter of your benchmark
 
 	conformance.BenchmarkStore(b, func(*testing.B) ports.Store { return memory.New() })
