@@ -139,8 +139,18 @@ func startOn(t *testing.T, content []byte) (s *server, path string) {
 		t.Fatal(err)
 	}
 	s = start(t, data, "WIDGETD_SECRET_KEY="+secretKey)
-	s.expected = []string{storeFailed, "cannot purge the blacklist"}
+	s.expectFailedStore(storeFailed)
 	return s, path
+}
+
+// expectFailedStore allows the errors that a server logs once its store has failed: the one
+// that says so, and those of the jobs that run at intervals.
+func (s *server) expectFailedStore(message string) {
+	s.expected = []string{
+		message,
+		"cannot purge the blacklist",
+		"cannot remove the emails of deleted accounts from their widgets",
+	}
 }
 
 // stopDamaged stops a server. If its store has failed, the exit code is 1 and the last

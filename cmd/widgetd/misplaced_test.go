@@ -30,7 +30,7 @@ var misplacements = map[string]func(t *testing.T, data string) (back func(), fol
 	"the folder is swapped": func(t *testing.T, data string) (func(), string) {
 		must(t, os.Rename(data, data+".away"))
 		other := start(t, data, "WIDGETD_SECRET_KEY="+secretKey) // runs beside the first one
-		other.expected = []string{storeMisplaced, "cannot purge the blacklist"}
+		other.expectFailedStore(storeMisplaced)
 		return func() {
 			must(t, os.Rename(data, data+".other"))
 			must(t, os.Rename(data+".away", data))
@@ -81,7 +81,7 @@ func misplaceWhileClientsWrite(t *testing.T, misplace func(*testing.T, string) (
 	t.Helper()
 	data := folder(t)
 	s := start(t, data, append(asAdmin, "WIDGETD_SECRET_KEY="+secretKey, "WIDGETD_MAX_REGISTRATIONS=0")...)
-	s.expected = []string{storeMisplaced, "cannot purge the blacklist"}
+	s.expectFailedStore(storeMisplaced)
 	figures.watch(s)
 	mint := s.minter(t)
 	admin, enough := mint(), newCountdown(writes)
@@ -124,7 +124,7 @@ func TestMisplacedStoreIsNoticedWithoutARequest(t *testing.T) {
 	t.Parallel()
 	data := folder(t)
 	s := start(t, data, asAdmin...)
-	s.expected = []string{storeMisplaced, "cannot purge the blacklist"}
+	s.expectFailedStore(storeMisplaced)
 	admin := s.logIn(t, adminEmail, adminPassword)
 	must(t, os.Rename(data, data+".away"))
 	began := time.Now()
