@@ -41,9 +41,9 @@
 //
 // The packages under internal do not know the API:
 //
+//	concurrency    a limit on the operations of each client that are in progress
 //	connections    what fasthttp lacks in the handling of connections
 //	framing        where a request ends; requests whose end is not certain
-//	ratelimit      operations in progress of each client
 //	text           JSON, times and durations without allocations
 //	timeout        deadlines without timers
 package fiberhttp
@@ -64,9 +64,9 @@ import (
 	"go.opentelemetry.io/otel/propagation"
 	"go.opentelemetry.io/otel/trace"
 
+	"github.com/widgetd/widgetd/adapters/fiberhttp/internal/concurrency"
 	"github.com/widgetd/widgetd/adapters/fiberhttp/internal/connections"
 	"github.com/widgetd/widgetd/adapters/fiberhttp/internal/framing"
-	"github.com/widgetd/widgetd/adapters/fiberhttp/internal/ratelimit"
 	"github.com/widgetd/widgetd/adapters/fiberhttp/internal/text"
 	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/ports"
@@ -208,7 +208,7 @@ type Server struct {
 	listener         atomic.Pointer[connections.Listener] // of Serve
 	registrations    *limit
 	loginFailures    *limit
-	credentialChecks *ratelimit.ConcurrencyLimiter
+	credentialChecks *concurrency.Limiter
 	largePages       chan struct{} // holds one element for each large page that is being made
 	busy             busyLog
 }
@@ -233,7 +233,7 @@ func New(p Ports, log *slog.Logger, config Config) *Server {
 
 		registrations:    registrationLimit(config.MaxRegistrations),
 		loginFailures:    loginFailureLimit(config.MaxLoginFailures),
-		credentialChecks: ratelimit.NewConcurrencyLimiter(maxCredentialChecks),
+		credentialChecks: concurrency.NewLimiter(maxCredentialChecks),
 		largePages:       make(chan struct{}, maxLargePages),
 	}
 	s.fiber = fiber.New(fiber.Config{

@@ -1,5 +1,5 @@
-// Package ratelimit limits the operations of each client that are in progress.
-package ratelimit
+// Package concurrency limits the operations of each client that are in progress.
+package concurrency
 
 import (
 	"errors"
@@ -9,24 +9,24 @@ import (
 	"github.com/widgetd/widgetd/domain"
 )
 
-// ConcurrencyLimiter limits the number of operations of one client that are in
+// Limiter limits the number of operations of one client that are in
 // progress, so that one client cannot use the whole capacity.
-type ConcurrencyLimiter struct {
+type Limiter struct {
 	limit int
 
 	mu     sync.Mutex
 	active map[netip.Prefix]int
 }
 
-// NewConcurrencyLimiter returns a limiter for the given number of operations of
+// NewLimiter returns a limiter for the given number of operations of
 // one client.
-func NewConcurrencyLimiter(limit int) *ConcurrencyLimiter {
-	return &ConcurrencyLimiter{limit: limit, active: map[netip.Prefix]int{}}
+func NewLimiter(limit int) *Limiter {
+	return &Limiter{limit: limit, active: map[netip.Prefix]int{}}
 }
 
 // Acquire begins an operation of the client. The caller must call release when
 // it has ended. Acquire returns an Unavailable error if the limit is reached.
-func (l *ConcurrencyLimiter) Acquire(client netip.Prefix) (release func(), err error) {
+func (l *Limiter) Acquire(client netip.Prefix) (release func(), err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.active[client] >= l.limit {
@@ -36,7 +36,7 @@ func (l *ConcurrencyLimiter) Acquire(client netip.Prefix) (release func(), err e
 	return func() { l.release(client) }, nil
 }
 
-func (l *ConcurrencyLimiter) release(client netip.Prefix) {
+func (l *Limiter) release(client netip.Prefix) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.active[client]--

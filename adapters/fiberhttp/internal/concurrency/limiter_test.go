@@ -1,4 +1,4 @@
-package ratelimit
+package concurrency
 
 import (
 	"errors"
@@ -11,7 +11,7 @@ import (
 func TestAcquireLimitsEachClientSeparately(t *testing.T) {
 	t.Parallel()
 	const limit = 3
-	l := NewConcurrencyLimiter(limit)
+	l := NewLimiter(limit)
 	one, another := netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8::/64")
 	var releases []func()
 	for range limit {
