@@ -11,6 +11,7 @@ import (
 	"github.com/widgetd/widgetd/adapters/boltdb"
 	"github.com/widgetd/widgetd/adapters/memory"
 	"github.com/widgetd/widgetd/adapters/mongodb"
+	"github.com/widgetd/widgetd/adapters/observed"
 	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/ports"
 )
@@ -124,7 +125,11 @@ func (a *App) attempts() ports.AttemptLimiter {
 	if !ok {
 		return memory.NewAttemptLimiter(a.adapters.clock)
 	}
-	return a.observeAttempts(store.Attempts())
+	attempts := store.Attempts()
+	for _, observer := range a.observers() {
+		attempts = observed.Attempts(attempts, observer)
+	}
+	return attempts
 }
 
 // reportShadowed logs an account that nobody can log in to.

@@ -83,25 +83,23 @@ func (a *App) startTracing(ctx context.Context) {
 	a.tracing = traces
 }
 
-// observeStore reports the calls of the store to the metrics and the traces.
-func (a *App) observeStore() {
+// observers returns what the calls of the store are reported to: the metrics and the traces,
+// as far as they are configured.
+func (a *App) observers() (observers []observed.StoreObserver) {
 	if a.metrics != nil {
-		a.adapters.store = observed.Store(a.adapters.store, a.metrics)
+		observers = append(observers, a.metrics)
 	}
 	if a.tracing != nil {
-		a.adapters.store = observed.Store(a.adapters.store, a.tracing)
+		observers = append(observers, a.tracing)
 	}
+	return observers
 }
 
-// observeAttempts reports the calls of the store's counters of attempts.
-func (a *App) observeAttempts(attempts ports.AttemptLimiter) ports.AttemptLimiter {
-	if a.metrics != nil {
-		attempts = observed.Attempts(attempts, a.metrics)
+// observeStore reports the calls of the store to the observers.
+func (a *App) observeStore() {
+	for _, observer := range a.observers() {
+		a.adapters.store = observed.Store(a.adapters.store, observer)
 	}
-	if a.tracing != nil {
-		attempts = observed.Attempts(attempts, a.tracing)
-	}
-	return attempts
 }
 
 // serveMetrics serves the metrics, if there are any, until stop is called.
