@@ -49,7 +49,7 @@ func shortForm() []string {
 // breaks.
 func mutants() []mutant {
 	return []mutant{
-		// What was acknowledged stays.
+		// Acknowledged writes are durable.
 		{
 			"a transaction is on disk before it is acknowledged",
 			engine + "/file.go", "		NoStatistics: true,", "		NoStatistics: true, NoSync: true,",
@@ -130,7 +130,7 @@ func mutants() []mutant {
 			"app/transfer", "TestExistingRecordsStayAsTheyAre",
 		},
 
-		// A token dies at once.
+		// A log-out ends a token at once.
 		{
 			"a logged-out token is refused",
 			"domain/cutoff.go", "	case r.LoggedOut, r.CutOff != UUID{} && r.CutOff != claims.CutOff:", "	case r.CutOff != UUID{} && r.CutOff != claims.CutOff:",
@@ -249,7 +249,7 @@ func mutants() []mutant {
 			boltdb, "TestAddDuringPurgeIsKept",
 		},
 
-		// Only our tokens are good.
+		// Only tokens that are signed with a known key are accepted.
 		{
 			"the algorithm belongs to the key",
 			jwtsigner + "/signer.go", "	if token.Method != k.method {",
@@ -304,7 +304,7 @@ func mutants() []mutant {
 			"adapters/httpauth", "TestOnlyAValidTokenIsLetThrough",
 		},
 
-		// Who may do what.
+		// Roles.
 		{
 			"an administrator is looked up in the store",
 			"app/internal/authorize/authorize.go", "	if !user.Admin {", "	if !user.Admin && !claims.Admin {",
@@ -445,7 +445,7 @@ func mutants() []mutant {
 			"domain", "TestOtherCursorsAreRefused",
 		},
 
-		// The record of who did what, and what no text shows.
+		// The audit record, and secrets that no text may show.
 		{
 			"a refused write leaves an entry in the audit record",
 			fiberhttp + "/audit.go", "	if r.recorded || r.method", "	if r.recorded || kindOf(err) == domain.Forbidden || r.method",
@@ -629,7 +629,7 @@ func mutants() []mutant {
 			mongodb, "TestThrottledCommandNamesATime",
 		},
 
-		// Anyone's adapter can prove itself.
+		// The conformance suites find a bad adapter.
 		{
 			"the suite of a blacklist has a test of races",
 			conformance + "/blacklist.go", "		{\"RaceForLaterExpiry\", blacklist.raceForLaterExpiry},\n", "",
