@@ -87,7 +87,7 @@ func TestDocsCommandsPrintWhatTheDocsSay(t *testing.T) {
 // of a file of the repository, which other tests compile or use.
 func TestDocsOtherBlocksAreTested(t *testing.T) {
 	t.Parallel()
-	var unused = map[string]bool{}
+	unused := map[string]bool{}
 	for line := range notRun {
 		unused[line] = true
 	}
@@ -96,6 +96,8 @@ func TestDocsOtherBlocksAreTested(t *testing.T) {
 		path := page.Path
 		for _, block := range doctest.Blocks(page.Text) {
 			switch language := block.Language; {
+			case len(block.Lines) == 0:
+				t.Errorf("%s:%d: this block is empty", path, block.Line)
 			case notRun[block.Lines[0]] != "":
 				delete(unused, block.Lines[0])
 			case language == "console":

@@ -84,7 +84,7 @@ func Replay(markdown string, run func(Command) (output string)) string {
 			continue
 		}
 		for _, command := range block.Commands() {
-			output := command.Line - 1 + 1 + strings.Count(command.Text, "\n")
+			output := command.Line + strings.Count(command.Text, "\n")
 			replayed = append(replayed, lines[next:output]...)
 			if text := run(command); text != "" {
 				replayed = append(replayed, strings.Split(strings.TrimSuffix(text, "\n"), "\n")...)
