@@ -52,7 +52,7 @@ func TestBackupHasWhatWasAcknowledgedBeforeIt(t *testing.T) {
 			}
 		})
 	}
-	for round := range rounds(t, 3) {
+	for round := range rounds(t, 10) {
 		for acknowledged[0].Load() < int64(10*(round+1)) { // so that each copy has more
 			s.do(t, readyz).want(t, 200, "")
 		}
