@@ -59,7 +59,7 @@ func readFiles() (read []string, err error) {
 		if _, isSet := values[name]; isSet {
 			return nil, fmt.Errorf("%s and %s are both set: unset one of them", name, name+fileSuffix)
 		}
-		value, err := readValue(path)
+		value, err := readValue(name, path)
 		if err == nil {
 			err = os.Setenv(name, value)
 		}
@@ -72,15 +72,16 @@ func readFiles() (read []string, err error) {
 }
 
 // readValue returns the content of a file without one line end at its end. It returns an
-// error if no variable can have the content as its value.
-func readValue(path string) (string, error) {
+// error if the variable cannot have the content as its value. Only the list of previous
+// secrets may be empty.
+func readValue(variable, path string) (string, error) {
 	content, err := os.ReadFile(path)
 	if err != nil {
 		return "", err
 	}
 	value := strings.TrimSuffix(strings.TrimSuffix(string(content), "\n"), "\r")
 	switch {
-	case value == "":
+	case value == "" && variable != previousSecretKeysVariable:
 		return "", fmt.Errorf("the file %s is empty", path)
 	case strings.ContainsRune(value, 0):
 		return "", fmt.Errorf("the file %s has a NUL character, which no text has", path)

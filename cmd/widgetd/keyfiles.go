@@ -33,7 +33,7 @@ func (f keyFiles) reload(a *app.App) error {
 	config := f.settings.config()
 	for _, name := range f.secrets {
 		twin := name + fileSuffix
-		value, err := readValue(os.Getenv(twin))
+		value, err := readValue(name, os.Getenv(twin))
 		if err != nil {
 			return fmt.Errorf("%s: %w", twin, err)
 		}

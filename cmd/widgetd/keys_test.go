@@ -242,6 +242,61 @@ func TestHangupReadsTheFilesOfSecretsAgain(t *testing.T) {
 	s.do(t, get("/auth/user", changed)).want(t, 200, "")
 }
 
+// TestEmptyFileEndsThePreviousSecrets proves that an empty file means that there are no
+// previous secrets, at the start and at SIGHUP. Other files without a secret are refused.
+func TestEmptyFileEndsThePreviousSecrets(t *testing.T) {
+	t.Parallel()
+	const earlier = "an earlier secret of more than 32 bytes"
+	previous := write(t, "")
+	settings := append([]string{"WIDGETD_SECRET_KEY=" + secretKey, "WIDGETD_PREVIOUS_SECRET_KEYS_FILE=" + previous}, asAdmin...)
+	data := folder(t)
+	s := start(t, data, "WIDGETD_SECRET_KEY="+earlier)
+	s.keepSecret(earlier)
+	s.keepSecret(secretKey)
+	old := s.do(t, post("/auth/register", "", fields{"email": userEmail, "password": userPassword})).text("access_token")
+	s.stop()
+
+	s = start(t, data, settings...)
+	s.keepSecret(earlier)
+	s.keepSecret(secretKey)
+	s.do(t, get("/auth/user", old)).want(t, 401, `{"message":"Invalid token. Please log in again."}`)
+	for _, test := range []struct{ content, message string }{
+		{earlier, "read the keys again"},
+		{",", "the keys stay as they are"},
+		{" ", "the keys stay as they are"},
+		{"\n\n", "the keys stay as they are"},
+		{earlier + ",", "the keys stay as they are"},
+		{"\n", "read the keys again"},
+		{earlier + "\n", "read the keys again"},
+		{"", "read the keys again"},
+	} {
+		before := s.do(t, get("/auth/user", old)).status
+		replace(t, previous, write(t, test.content))
+		s.log.take()
+		s.hangUp(t, test.message)
+		want := before
+		if test.message == "read the keys again" {
+			want = 401
+			if strings.Contains(test.content, earlier) {
+				want = 200
+			}
+		}
+		if got := s.do(t, get("/auth/user", old)).status; got != want {
+			t.Errorf("the file has %q: the token of the earlier secret is answered with %d, want %d", test.content, got, want)
+		}
+	}
+	s.stop()
+
+	for _, content := range []string{",", " ", "\n\n", earlier + ","} {
+		replace(t, previous, write(t, content))
+		got := run(t, "", append(settings, "--data", data, "WIDGETD_ADDR=127.0.0.1:0")...)
+		got.wantRefusal(t, "WIDGETD_PREVIOUS_SECRET_KEYS_FILE")
+		if strings.Contains(got.stderr, earlier) {
+			t.Errorf("the file has %q: %s", content, got.stderr)
+		}
+	}
+}
+
 // TestHangupAndRotationKeepTheKeysOfBoth proves that keys of the settings and of the data
 // folder verify together, whichever of them has changed last.
 func TestHangupAndRotationKeepTheKeysOfBoth(t *testing.T) {
