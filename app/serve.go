@@ -51,7 +51,11 @@ func (a *App) Serve(ctx context.Context, ln net.Listener) error {
 	}
 	served := make(chan error, 1)
 	go func() { served <- a.server.Serve(ln) }()
-	log.Info("listening", "addr", ln.Addr().String(), "url", scheme+"://"+reachable(ln.Addr())+fiberhttp.Base)
+	listening := []any{"addr", ln.Addr().String(), "url", scheme + "://" + reachable(ln.Addr()) + fiberhttp.Base}
+	if base := a.config.BaseURL; base != "" {
+		listening = append(listening, "base_url", base)
+	}
+	log.Info("listening", listening...)
 
 	select {
 	case err = <-served:

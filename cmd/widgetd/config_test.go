@@ -163,7 +163,7 @@ func TestStartIsLogged(t *testing.T) {
 	t.Parallel()
 	data := folder(t)
 	for _, key := range []string{"made in secret.key", "read from secret.key"} {
-		s := start(t, data, "--registration=Closed", "--addr=:0")
+		s := start(t, data, "--registration=Closed", "--addr=:0", "--base-url=https://api.example.com/shop")
 		line, _ := s.log.find("msg", "starting")
 		for name, want := range map[string]any{"store": "embedded", "folder": data, "key": key, "registration": "closed"} {
 			if line[name] != want {
@@ -176,6 +176,9 @@ func TestStartIsLogged(t *testing.T) {
 		listening, _ := s.log.find("msg", "listening")
 		if url, _ := listening["url"].(string); !strings.HasPrefix(url, "http://localhost:") {
 			t.Errorf("the link is %s", url)
+		}
+		if got := listening["base_url"]; got != "https://api.example.com/shop" {
+			t.Errorf("the URL for clients is %v", got)
 		}
 		s.stop()
 	}
