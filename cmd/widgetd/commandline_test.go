@@ -402,7 +402,7 @@ func TestConfiguredAdministratorExists(t *testing.T) {
 
 func TestHintIsLoggedWhileThereIsNoAdministrator(t *testing.T) {
 	t.Parallel()
-	hinted := func(s *server) bool { return strings.Contains(s.log.String(), "add-user --admin") }
+	hinted := func(s *server) bool { return strings.Contains(s.log.String(), "users add EMAIL --admin") }
 	data := folder(t)
 	s := start(t, data)
 	if !hinted(s) {

@@ -72,7 +72,7 @@ func unlessInterrupted(ctx context.Context, err error) error {
 }
 
 // adminHint says how to add an administrator.
-const adminHint = "run 'widgetd add-user --admin EMAIL', or start the server with " + adminEmailVariable + " and " +
+const adminHint = "run 'widgetd users add EMAIL --admin', or start the server with " + adminEmailVariable + " and " +
 	adminPasswordVariable + " set"
 
 func isTerminal(file *os.File) bool { return term.IsTerminal(int(file.Fd())) }
