@@ -48,6 +48,7 @@ http {
 // frontend is a running proxy with its recipe.
 type frontend struct {
 	addr string // host:port
+	http string // of the listener that redirects to HTTPS; empty: none
 	pair pair
 }
 
@@ -58,8 +59,10 @@ func startNginx(t *testing.T, addr, service string) frontend {
 	program := installed(t, "NGINX", "nginx")
 	dir := t.TempDir()
 	socket, address := listeningSocket(t)
-	f := frontend{address, newPair(t, dir)}
+	plainSocket, plainAddress := listeningSocket(t)
+	f := frontend{addr: address, http: plainAddress, pair: newPair(t, dir)}
 	recipe := edited(t, "nginx.conf", map[string]string{
+		"listen 80;":                   "listen " + plainAddress + ";",
 		"listen 443 ssl;":              "listen " + address + " ssl;",
 		"/etc/nginx/tls/fullchain.pem": f.pair.cert,
 		"/etc/nginx/tls/privkey.pem":   f.pair.key,
@@ -75,14 +78,15 @@ func startNginx(t *testing.T, addr, service string) frontend {
 	if os.Getuid() == 0 { // without it the workers of root are of a user that cannot enter the folder
 		cmd.Args = append(cmd.Args, "-g", "user root;")
 	}
-	cmd.Env = []string{"NGINX=3;"} // makes nginx take over the file descriptor 3, which listens
-	cmd.ExtraFiles = []*os.File{socket}
+	cmd.Env = []string{"NGINX=3;4;"} // makes nginx take over the file descriptors 3 and 4, which listen
+	cmd.ExtraFiles = []*os.File{socket, plainSocket}
 	var log bytes.Buffer
 	cmd.Stderr, cmd.SysProcAttr = &log, dieWithUs()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	_ = socket.Close() // nginx has it: a client can connect before nginx is ready
+	_ = plainSocket.Close()
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		if err := cmd.Wait(); err != nil || strings.Contains(log.String(), "[emerg]") {
@@ -110,7 +114,7 @@ func startCaddy(t *testing.T, addr, service string) frontend {
 	program := installed(t, "CADDY", "caddy")
 	dir := t.TempDir()
 	host, port := freeLoopback()
-	f := frontend{net.JoinHostPort(host, port), newPair(t, dir)}
+	f := frontend{addr: net.JoinHostPort(host, port), pair: newPair(t, dir)}
 	site := fmt.Sprintf(":%s {\n\tbind %s\n\ttls %s %s\n", port, host, f.pair.cert, f.pair.key)
 	recipe := edited(t, "Caddyfile", map[string]string{
 		"\napi.example.com {":     "\napi.example.com" + site,
@@ -192,6 +196,25 @@ func (f frontend) client(t *testing.T, address string) *http.Client {
 	return &http.Client{Transport: throughProxy{transport}, CheckRedirect: returnRedirect, Timeout: patience}
 }
 
+// wantRedirect checks that the answer to a request for a URL leads to another URL, which may
+// be a path or the whole URL.
+func (f frontend) wantRedirect(t *testing.T, from, to string) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, from, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := f.client(t, "127.0.0.2").Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	location := res.Header.Get("Location")
+	if res.StatusCode/100 != 3 || !strings.HasSuffix(location, to) {
+		t.Errorf("%s: %d, Location %s, want %s", from, res.StatusCode, location, to)
+	}
+}
+
 // throughProxy sends requests to api.example.com, if they name no other host. It removes the
 // header Server, which the proxy adds: all else in a response must be as the OpenAPI document
 // says.
@@ -249,6 +272,10 @@ func testUnderAPath(t *testing.T, startProxy func(t *testing.T, addr, service st
 	}
 	s.do(t, request{method: "GET", path: "/.well-known/jwks.json"}).want(t, 200, "")
 	s.do(t, request{method: "GET", path: "/api/v1/ui"}).want(t, 200, "")
+	f.wantRedirect(t, "https://"+f.addr+"/shop", "/shop/")
+	if f.http != "" {
+		f.wantRedirect(t, "http://"+f.http+"/shop/api/v1/ui?a=b", "https://api.example.com/shop/api/v1/ui?a=b")
+	}
 	s.do(t, post("/auth/logout", token, nil)).want(t, 200, "")
 	s.do(t, get("/auth/user", token)).want(t, 401, `{"message":"Token blacklisted. Please log in again."}`)
 }
