@@ -22,7 +22,7 @@ type keysCommand struct {
 func (keysCommand) Help() string {
 	return `The commands work beside a running server and without one. A rotation ends no token. The server deletes the earlier
 key when its last token has expired. Where the key comes from ` + secretKeyVariable + ` or --signing-key, 'keys rotate' changes
-nothing.
+nothing, and 'keys list' needs these settings too, unless a server runs on the data folder.
 
 Examples:
   widgetd keys list

@@ -48,6 +48,7 @@ const generated = "<!-- Generated from cmd/widgetd by go generate ./cmd/widgetd.
 // explained names, for settings, the page that says more.
 var explained = map[string]string{
 	"addr": "proxy.md", "data": "data-folder.md", "mongodb-uri": "several-servers.md", "token-ttl": "keys.md",
+	"cors-origins": "production.md", "password-min-length": "production.md", "max-login-failures": "accounts.md", "max-registrations": "production.md",
 	"registration": "accounts.md", "trusted-proxies": "proxy.md", "base-url": "proxy.md", "token-audience": "other-services.md",
 	"signing-key": "keys.md", "previous-keys": "keys.md", "tls-cert": "proxy.md", "tls-key": "proxy.md", "hsts": "proxy.md",
 	"max-connections": "promises.md", "max-connections-per-client": "promises.md", "idle-timeout": "proxy.md",
@@ -151,6 +152,24 @@ widgetd \- serve the Widget API
 		page.WriteString(definition(name, flag.Help))
 	}
 	page.WriteString(".SH EXIT STATUS\n" + roff(exitCodes))
+	page.WriteString(".SH FILES\n")
+	for _, file := range [][2]string{
+		{"widgetd.db", "The store, in the folder of --data."},
+		{"secret.key, previous-<kid>.key", "The generated keys: the one that signs tokens, and earlier ones that only verify them."},
+		{"tokens.json", "The lifetime of tokens, if it is not 1h. A rotation keeps the earlier key for as long."},
+		{"control.sock", "The socket through which commands reach a running server."},
+		{"/etc/widgetd/widgetd.env", "The variables of the systemd service."},
+	} {
+		page.WriteString(definition(file[0], file[1]))
+	}
+	page.WriteString(".SH SIGNALS\n")
+	for _, signal := range [][2]string{
+		{"SIGTERM, SIGINT", "Finish the running requests, for 10 seconds at most, close the store, and exit with 0. A second signal ends the program at once."},
+		{"SIGHUP", "Read the files of the TLS certificate and of the keys again. If one cannot be used, the server keeps what it has."},
+	} {
+		page.WriteString(definition(signal[0], signal[1]))
+	}
+	page.WriteString(".SH SEE ALSO\n.BR curl (1),\n.BR jq (1),\n.BR systemctl (1)\n")
 	return page.String()
 }
 

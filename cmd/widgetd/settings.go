@@ -38,7 +38,7 @@ func variableSettings() []variableSetting {
 	return []variableSetting{
 		{"SecretKey", secretKeyVariable, "Key that signs tokens, at least 32 bytes. If it is unset, the server generates a key in the data folder; " +
 			"with MongoDB it or --signing-key must be set."},
-		{"PreviousSecretKeys", previousSecretKeysVariable, "Secrets, separated by commas, that still verify tokens but no longer sign any."},
+		{"PreviousSecretKeys", previousSecretKeysVariable, "Secrets, separated by commas, that still verify tokens but no longer sign any. A file of them may be empty."},
 		{"IntrospectionSecret", introspectionSecretVariable, "Secret of other services that check tokens, at least 32 bytes. If it is unset, the endpoint does not exist."},
 		{"AdminEmail", adminEmailVariable, "Email of an administrator. The server creates or updates this account when it starts."},
 		{"AdminPassword", adminPasswordVariable, "Password of that administrator."},
@@ -56,14 +56,14 @@ type settings struct {
 	DataDir                 string        `name:"data" used:"store" default:"${DataDir}" env:"WIDGETD_DATA" help:"Folder of the embedded store and the generated key."`
 	MongoDBURI              string        `name:"mongodb-uri" used:"store" placeholder:"URI" env:"WIDGETD_MONGODB_URI" help:"MongoDB that several servers share (mongodb://…), in place of the embedded store. The path names the database; without a path it is widgetd."`
 	TokenTTL                time.Duration `name:"token-ttl" default:"${TokenTTL}" env:"WIDGETD_TOKEN_TTL" help:"Lifetime of a token."`
-	CORSOrigins             []origin      `name:"cors-origins" default:"${CORSOrigins}" env:"WIDGETD_CORS_ORIGINS" help:"Origins whose pages may call the API, or * for all."`
+	CORSOrigins             []origin      `name:"cors-origins" default:"${CORSOrigins}" env:"WIDGETD_CORS_ORIGINS" help:"Origins whose pages may call the API, like https://www.example.com, or * for all."`
 	PasswordMinLength       int           `name:"password-min-length" used:"password" default:"${PasswordMinLength}" env:"WIDGETD_PASSWORD_MIN_LENGTH" help:"Minimum number of characters of a new password."`
 	MaxLoginFailures        int           `name:"max-login-failures" default:"${MaxLoginFailures}" env:"WIDGETD_MAX_LOGIN_FAILURES" help:"Failed log-ins per client address and email in 15 minutes; 0 is off."`
 	Registration            word          `name:"registration" default:"open" enum:"open,closed" env:"WIDGETD_REGISTRATION" help:"open: anybody may register. closed: only administrators and the operator add accounts."`
 	MaxRegistrations        int           `name:"max-registrations" default:"${MaxRegistrations}" env:"WIDGETD_MAX_REGISTRATIONS" help:"Registrations per client address and hour; 0 is off."`
 	TrustedProxies          []proxy       `name:"trusted-proxies" placeholder:"ADDR" env:"WIDGETD_TRUSTED_PROXIES" help:"Addresses or networks of proxies whose X-Forwarded-For is trusted."`
 	BaseURL                 string        `name:"base-url" placeholder:"URL" env:"WIDGETD_BASE_URL" help:"URL at which clients reach the server, like https://example.com/path. It is the issuer (iss) of tokens and the server of the OpenAPI document, and its path begins every link."`
-	TokenAudience           string        `name:"token-audience" placeholder:"TEXT" env:"WIDGETD_TOKEN_AUDIENCE" help:"The audience (aud) of tokens. A token with another one is refused."`
+	TokenAudience           string        `name:"token-audience" placeholder:"TEXT" env:"WIDGETD_TOKEN_AUDIENCE" help:"The audience (aud) of tokens. A token with another one is refused; a token without one is accepted."`
 	SigningKey              string        `name:"signing-key" placeholder:"FILE" env:"WIDGETD_SIGNING_KEY" help:"PEM file of the private key that signs tokens, in place of WIDGETD_SECRET_KEY: Ed25519, ECDSA on P-256, or RSA of 2048 bits or more. SIGHUP reads it and the previous keys again."`
 	PreviousKeys            []file        `name:"previous-keys" placeholder:"FILE" env:"WIDGETD_PREVIOUS_KEYS" help:"PEM files of keys, private or public, that still verify tokens but no longer sign any."`
 	TLSCert                 string        `name:"tls-cert" used:"address" placeholder:"FILE" env:"WIDGETD_TLS_CERT" help:"PEM file of the certificate chain, to serve HTTPS. SIGHUP reads it and the key again."`
