@@ -26,12 +26,12 @@ func EndOfDay(year int, month time.Month, day int) time.Time {
 // an earlier time of today is a valid deadline.
 func NewDeadline(at, now time.Time) (Deadline, error) {
 	d := RestoreDeadline(at)
-	due, today := d.at.Format(time.DateOnly), now.UTC().Format(time.DateOnly)
-	if d.at.Year() > lastYear {
-		return Deadline{}, invalid(fmt.Sprintf("A deadline cannot be after the year %d", lastYear))
+	if today := now.UTC().Truncate(24 * time.Hour); d.at.Before(today) {
+		return Deadline{}, invalid(fmt.Sprintf("The deadline %s is past: today is %s (UTC)",
+			d.at.Format(time.DateOnly), today.Format(time.DateOnly)))
 	}
-	if due < today { // dates of this format sort as text
-		return Deadline{}, invalid(fmt.Sprintf("The deadline %s is past: today is %s (UTC)", due, today))
+	if err := d.checkYear(); err != nil {
+		return Deadline{}, err
 	}
 	return d, nil
 }
