@@ -2,10 +2,11 @@ package domain
 
 import "time"
 
-// AttemptLimit limits a kind of attempts, such as log-ins, of which only the end shows
-// whether they count. An attempt that counts is an event, such as a failed log-in.
+// AttemptLimit limits the number of events of one kind in a window of time. An event is an
+// attempt that counts: of all log-ins, those that fail. Only the end of an attempt shows
+// whether it is an event.
 type AttemptLimit struct {
-	Name   string        // of the limit, different for each one
+	Name   string        // identifies the limit
 	Max    int           // number of events in a window, 1 or more
 	Window time.Duration // begins with an event; at most an hour
 }

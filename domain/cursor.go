@@ -15,11 +15,15 @@ type CursorKey [32]byte
 // cursorVersion is the first byte of a cursor, before it is encoded.
 const cursorVersion = 1
 
-// maxCursorBytes is the length of the longest cursor. The position of no store is near it.
+// maxCursorBytes is the length of the longest cursor. It is far longer than any cursor that
+// a store needs.
 const maxCursorBytes = 512
 
 // macBytes is the length of the message authentication code in a cursor.
 const macBytes = 16
+
+// ErrCursor is the [Invalid] error for a text that is not a cursor of the list.
+var ErrCursor = invalid("This is not a cursor of this list: take it from the link to the next page, with the same sort, owner and bounds")
 
 // Seal returns the cursor for a position in the list that the query describes. The text of
 // a cursor has letters, digits, hyphens and underscores only.
@@ -42,8 +46,8 @@ func (k CursorKey) Open(cursor, query string) (position string, err error) {
 	return position, nil
 }
 
-// CheckCursor returns the error of [CursorKey.Open] for a text that has not the form of a
-// cursor. It needs neither the key nor the query.
+// CheckCursor returns the error of [CursorKey.Open] for a text that does not have the form of
+// a cursor. It needs neither the key nor the query.
 func CheckCursor(cursor string) error {
 	_, err := decodeCursor(cursor)
 	return err
@@ -67,9 +71,7 @@ func decodeCursor(cursor string) ([]byte, error) {
 	return b, nil
 }
 
-// ErrCursor is the [Invalid] error for a text that is not a cursor of the list.
-var ErrCursor = invalid("This is not a cursor of this list: take it from the link to the next page, with the same sort, owner and bounds")
-
+// mac returns the message authentication code of a position in the list of a query.
 func (k CursorKey) mac(position, query string) []byte {
 	mac := hmac.New(sha256.New, k[:])
 	fmt.Fprintf(mac, "%d %d %s%s", cursorVersion, len(position), position, query)

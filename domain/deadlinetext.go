@@ -38,7 +38,7 @@ func ParseDeadline(text string, now time.Time) (Deadline, error) {
 func ParseDeadlineFrom(text string) (Deadline, error) {
 	at, isDate, err := parseMoment(text)
 	if isDate {
-		at = at.Truncate(24 * time.Hour) // in UTC, from the year 1 on
+		at = at.Truncate(24 * time.Hour) // to the beginning of the day in UTC
 	}
 	return RestoreDeadline(at), err
 }
@@ -164,8 +164,8 @@ var zoneText = regexp.MustCompile(`^(.*?[0-9M])` +
 	`(?: ?(Z)| (UTC?|GMT|[ECMP][SD]T)|(?: |(?: GMT| UTC))?([+-])([01][0-9]|2[0-3])(?::?([0-5][0-9]))?)` +
 	`(?: \([^()]*\)| ([A-Z][A-Z0-9+-]*|[+-][0-9]{2,4})(?: M=[+-][0-9]+\.[0-9]+)?|\[!?([A-Z0-9_+./:-]+)\](?:\[[A-Z0-9!_=-]+\])*)?$`)
 
-// cutZone cuts the zone from the end of a text. It returns false for a zone that
-// contradicts itself. A text without a zone is in UTC.
+// cutZone cuts the zone from the end of a text. It returns false if the offset and the name
+// of the zone contradict each other. A text without a zone is in UTC.
 func cutZone(text string) (local string, z zone, ok bool) {
 	match := zoneText.FindStringSubmatch(text)
 	if match == nil {

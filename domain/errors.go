@@ -137,7 +137,8 @@ func PasswordMismatch(field string, cause error) error {
 	return &Error{Kind: Invalid, Fields: Fields{field: "Does not match"}, Err: cause}
 }
 
-// ErrMissing is the [Invalid] error of every Parse function for an empty text.
+// ErrMissing is the [Invalid] error of every Parse function except [ParseUUID] for an empty
+// text.
 var ErrMissing = invalid("must not be empty")
 
 // EmailTaken returns the [AlreadyExists] error for a registration with an email
