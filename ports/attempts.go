@@ -27,7 +27,8 @@ type AttemptLimiter interface {
 	Begin(ctx context.Context, limit domain.AttemptLimit, key string) (end func(isEvent bool), err error)
 }
 
-// AttemptStore is a [Store] that counts the attempts of all servers that share it.
+// AttemptStore has the further method of a [Store] that counts the attempts of all servers
+// that share it.
 type AttemptStore interface {
 	// Attempts returns the counters. They can be used until Close is called.
 	Attempts() AttemptLimiter

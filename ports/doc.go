@@ -4,8 +4,8 @@
 // operations that the service offers. The use cases in app implement them, and the HTTP adapter
 // and the operator's commands call them. The driven ports are the resources that the use cases
 // need: [Store] with its repositories, [FileStore], [TokenSigner], [KeyRing], [PasswordHasher],
-// [Clock] and [Audit]. The HTTP adapter needs an [AttemptLimiter]. The other adapters implement
-// them.
+// [Clock] and [Audit]. The HTTP adapter needs one more, an [AttemptLimiter]. The other adapters
+// implement the driven ports.
 //
 // To write an adapter, implement a driven port and run its suite of package conformance: there
 // is one for [Store] and each of its repositories, for [TokenSigner], [PasswordHasher] and

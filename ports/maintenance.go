@@ -18,13 +18,14 @@ type Maintenance interface {
 	Check(ctx context.Context, by domain.Actor, progress func(done, total int64)) error
 }
 
-// FileStore is an embedded store: a [Store] that keeps everything in one file.
+// FileStore has the further methods of an embedded store: a [Store] that keeps everything in
+// one file.
 type FileStore interface {
 	// Backup writes a consistent copy of the file to w, while the store is used. The copy
 	// has everything that was acknowledged before the call. Backup calls progress from
 	// time to time with the number of bytes that are done and the number of all bytes;
-	// progress may be nil. A read transaction is
-	// open until Backup returns, so the caller must bound the time of w.Write.
+	// progress may be nil. A read transaction is open until Backup returns, so the caller
+	// must bound the time of w.Write.
 	Backup(ctx context.Context, w io.Writer, progress func(done, total int64)) error
 
 	// Check reads everything in the file, while the store is used, and returns an error

@@ -62,8 +62,8 @@ type UserRepository interface {
 	// Slice returns at most limit accounts in order of registration, from a position on.
 	// The empty position is the beginning. The next position is in the result. It stays
 	// valid whatever is written meanwhile: a caller that follows it to the end gets every
-	// account once that is there all the time. Slice returns Invalid for a text that is no
-	// position. A stored account that cannot be decoded is left out.
+	// account that exists all the time exactly once. Slice returns Invalid for a text that is
+	// no position. A stored account that cannot be decoded is left out.
 	Slice(ctx context.Context, position string, limit int) (domain.Slice[domain.User], error)
 
 	// Update replaces PasswordHash, Admin and Disabled of an account by those of
@@ -124,8 +124,8 @@ type WidgetRepository interface {
 	// Slice returns at most limit widgets of the list that the query describes, from a
 	// position on. The empty position is the beginning of the list. The next position is
 	// in the result. It stays valid whatever is written meanwhile: a caller that follows
-	// it to the end gets every widget exactly once that is in the list all the time and
-	// whose place in the order does not change.
+	// it to the end gets every widget exactly once, if the widget is in the list all the time
+	// and its place in the order does not change.
 	//
 	// The cost does not depend on the position, nor on the number of widgets that are not
 	// in the list. Slice returns Invalid for a text that is no position of such a query.
