@@ -73,8 +73,9 @@ type otherVerify struct {
 
 func (v otherVerify) Verify(token string) (domain.Claims, error) { return v.verify(token) }
 
-// or returns a damage after which a signature is also good if the function says so.
-func or(also func(secret []byte, header map[string]any, text, signature []byte) bool) func(*testing.T) {
+// alsoAccepting returns a test that runs the suite on a signer that also accepts the
+// signatures for which also returns true.
+func alsoAccepting(also func(secret []byte, header map[string]any, text, signature []byte) bool) func(*testing.T) {
 	return brokenSigner(func(s *handmadeSigner, secret []byte) {
 		good := s.check
 		s.check = func(header map[string]any, text, signature []byte) bool {
@@ -83,8 +84,8 @@ func or(also func(secret []byte, header map[string]any, text, signature []byte) 
 	})
 }
 
-// ignoringHeader returns a damage after which a member of the header has the value that
-// the signer wants.
+// ignoringHeader returns a test that runs the suite on a signer that changes a header before
+// it checks it.
 func ignoringHeader(change func(header map[string]any)) func(*testing.T) {
 	return brokenSigner(func(s *handmadeSigner, _ []byte) {
 		good := s.check
@@ -97,8 +98,8 @@ func ignoringHeader(change func(header map[string]any)) func(*testing.T) {
 	})
 }
 
-// readingPayloadAs returns a damage after which Verify changes a payload before it reads
-// the claims.
+// readingPayloadAs returns a test that runs the suite on a signer whose Verify changes a
+// payload before it reads the claims.
 func readingPayloadAs(change func(payload map[string]any)) func(*testing.T) {
 	return brokenSigner(func(s *handmadeSigner, _ []byte) {
 		s.claims = func(payload map[string]any) (domain.Claims, error) {
@@ -110,7 +111,8 @@ func readingPayloadAs(change func(payload map[string]any)) func(*testing.T) {
 	})
 }
 
-// defaulting gives a claim that lacks a value.
+// defaulting returns a test that runs the suite on a signer that gives a value to a claim that
+// is missing.
 func defaulting(name string, value any) func(*testing.T) {
 	return readingPayloadAs(func(payload map[string]any) {
 		if _, found := payload[name]; !found {
@@ -119,8 +121,8 @@ func defaulting(name string, value any) func(*testing.T) {
 	})
 }
 
-// times calls f for each date in a payload.
-func times(f func(seconds float64) float64) func(*testing.T) {
+// readingTimesAs is readingPayloadAs for each time in a payload.
+func readingTimesAs(f func(seconds float64) float64) func(*testing.T) {
 	return readingPayloadAs(func(payload map[string]any) {
 		for _, name := range []string{"iat", "exp", "nbf"} {
 			if seconds, isNumber := payload[name].(float64); isNumber {
@@ -149,7 +151,8 @@ func publicPEM(public crypto.PublicKey) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})
 }
 
-// remembering returns the claims of a token that it has verified, by a part of the token.
+// remembering returns a test that runs the suite on a signer that remembers the claims of a
+// verified token by a part of the token.
 func remembering(part func(token string) string) func(*testing.T) {
 	return wrappedSigner(func(good *handmadeSigner) func(string) (domain.Claims, error) {
 		var verified sync.Map
@@ -166,12 +169,14 @@ func remembering(part func(token string) string) func(*testing.T) {
 	})
 }
 
-// cleaning returns a damage after which Verify changes a token before it reads it.
+// cleaning returns a test that runs the suite on a signer whose Verify changes a token before
+// it reads the token.
 func cleaning(clean func(string) string) func(*testing.T) {
 	return brokenVerify(func(good *handmadeSigner, token string) (domain.Claims, error) { return good.Verify(clean(token)) })
 }
 
-// failingAs returns a damage after which Verify returns other results for a bad token.
+// failingAs returns a test that runs the suite on a signer whose Verify returns other results
+// for a bad token.
 func failingAs(claims domain.Claims, other error) func(*testing.T) {
 	return brokenVerify(func(good *handmadeSigner, token string) (domain.Claims, error) {
 		verified, err := good.Verify(token)
@@ -238,16 +243,16 @@ func signerMutants() []mutant {
 				return good.Verify(token)
 			}
 		})},
-		{"TakesEveryKey", []string{"OtherKey", "KeyInTheHeader"}, or(func(_ []byte, header map[string]any, _, signature []byte) bool {
+		{"TakesEveryKey", []string{"OtherKey", "KeyInTheHeader"}, alsoAccepting(func(_ []byte, header map[string]any, _, signature []byte) bool {
 			return header["alg"] == "HS256" && len(signature) == sha256.Size
 		})},
 		{"TakesSignaturesOfOtherTokens", []string{"OtherKey", "AlteredBytes"}, remembering(func(token string) string {
 			return token[strings.LastIndexByte(token, '.')+1:]
 		})},
-		{"TakesAnEmptySecret", []string{"KeyOfAnotherKind", "KeyInTheHeader"}, or(func(_ []byte, _ map[string]any, text, signature []byte) bool {
+		{"TakesAnEmptySecret", []string{"KeyOfAnotherKind", "KeyInTheHeader"}, alsoAccepting(func(_ []byte, _ map[string]any, text, signature []byte) bool {
 			return hmac.Equal(signature, mac(nil, text))
 		})},
-		{"TakesAnyOtherAlgorithm", []string{"KeyOfAnotherKind"}, or(func(_ []byte, header map[string]any, _, _ []byte) bool {
+		{"TakesAnyOtherAlgorithm", []string{"KeyOfAnotherKind"}, alsoAccepting(func(_ []byte, header map[string]any, _, _ []byte) bool {
 			algorithm, _ := header["alg"].(string)
 			return algorithm == "EdDSA" || algorithm == "RS256" || algorithm == "ES256"
 		})},
@@ -266,24 +271,24 @@ func signerMutants() []mutant {
 		{"TakesThePublicBytes", []string{"PublicKeyAsSecret"}, secretOfPublicKey(func(public crypto.PublicKey) []byte {
 			return public.(ed25519.PublicKey)
 		})},
-		{"TakesTheKeyInTheHeader", []string{"KeyInTheHeader"}, or(func(_ []byte, header map[string]any, text, signature []byte) bool {
+		{"TakesTheKeyInTheHeader", []string{"KeyInTheHeader"}, alsoAccepting(func(_ []byte, header map[string]any, text, signature []byte) bool {
 			jwk, _ := header["jwk"].(map[string]any)
 			secret, _ := jwk["k"].(string)
 			key, err := base64.RawURLEncoding.DecodeString(secret)
 			return secret != "" && err == nil && hmac.Equal(signature, mac(key, text))
 		})},
-		{"HasNoKeyForAnUnknownKid", []string{"KeyInTheHeader"}, or(func(_ []byte, header map[string]any, text, signature []byte) bool {
+		{"HasNoKeyForAnUnknownKid", []string{"KeyInTheHeader"}, alsoAccepting(func(_ []byte, header map[string]any, text, signature []byte) bool {
 			return header["kid"] == "unknown" && hmac.Equal(signature, mac(nil, text))
 		})},
 
-		{"TakesNone", []string{"NoSignature"}, or(func(_ []byte, header map[string]any, _, _ []byte) bool {
+		{"TakesNone", []string{"NoSignature"}, alsoAccepting(func(_ []byte, header map[string]any, _, _ []byte) bool {
 			return header["alg"] == "none"
 		})},
-		{"TakesNoneInAnyCase", []string{"NoSignature"}, or(func(_ []byte, header map[string]any, _, signature []byte) bool {
+		{"TakesNoneInAnyCase", []string{"NoSignature"}, alsoAccepting(func(_ []byte, header map[string]any, _, signature []byte) bool {
 			algorithm, _ := header["alg"].(string)
 			return algorithm != "none" && strings.EqualFold(algorithm, "none") && len(signature) == 0
 		})},
-		{"TakesAnEmptySignature", []string{"NoSignature"}, or(func(_ []byte, _ map[string]any, _, signature []byte) bool {
+		{"TakesAnEmptySignature", []string{"NoSignature"}, alsoAccepting(func(_ []byte, _ map[string]any, _, signature []byte) bool {
 			return len(signature) == 0
 		})},
 		{"IgnoresTheAlgorithm", []string{"OtherAlgorithm", "NoSignature"}, ignoringHeader(func(header map[string]any) { header["alg"] = "HS256" })},
@@ -296,12 +301,12 @@ func signerMutants() []mutant {
 			algorithm, _ := header["alg"].(string)
 			header["alg"] = strings.ToUpper(algorithm)
 		})},
-		{"TakesHS512", []string{"OtherAlgorithm"}, or(func(secret []byte, header map[string]any, text, signature []byte) bool {
+		{"TakesHS512", []string{"OtherAlgorithm"}, alsoAccepting(func(secret []byte, header map[string]any, text, signature []byte) bool {
 			h := hmac.New(sha512.New, secret)
 			h.Write(text)
 			return header["alg"] == "HS512" && hmac.Equal(signature, h.Sum(nil))
 		})},
-		{"TakesHS384InDisguise", []string{"OtherAlgorithm"}, or(func(secret []byte, header map[string]any, text, signature []byte) bool {
+		{"TakesHS384InDisguise", []string{"OtherAlgorithm"}, alsoAccepting(func(secret []byte, header map[string]any, text, signature []byte) bool {
 			h := hmac.New(sha512.New384, secret)
 			h.Write(text)
 			return header["alg"] == "HS256" && hmac.Equal(signature, h.Sum(nil))
@@ -313,7 +318,7 @@ func signerMutants() []mutant {
 			}
 		})},
 
-		{"ComparesHalfOfTheSignature", []string{"AlteredBytes"}, or(func(secret []byte, header map[string]any, text, signature []byte) bool {
+		{"ComparesHalfOfTheSignature", []string{"AlteredBytes"}, alsoAccepting(func(secret []byte, header map[string]any, text, signature []byte) bool {
 			return header["alg"] == "HS256" && len(signature) == sha256.Size && hmac.Equal(signature[:16], mac(secret, text)[:16])
 		})},
 		{"TakesSpaceAround", []string{"AlteredBytes"}, cleaning(strings.TrimSpace)},
@@ -376,15 +381,15 @@ func signerMutants() []mutant {
 				delete(payload, "cut_off")
 			}
 		})},
-		{"TakesEveryYear", []string{"WrongTypes"}, times(func(seconds float64) float64 { return min(max(seconds, 0), 253402300799) })},
+		{"TakesEveryYear", []string{"WrongTypes"}, readingTimesAs(func(seconds float64) float64 { return min(max(seconds, 0), 253402300799) })},
 		{"TakesUpperCaseIDs", []string{"WrongTypes"}, readingPayloadAs(func(payload map[string]any) {
 			if text, isText := payload["sub"].(string); isText {
 				payload["sub"] = strings.ToLower(text)
 			}
 		})},
 
-		{"RoundsDates", []string{"NumericDates"}, times(math.Round)},
-		{"RefusesFractions", []string{"NumericDates"}, times(func(seconds float64) float64 {
+		{"RoundsDates", []string{"NumericDates"}, readingTimesAs(math.Round)},
+		{"RefusesFractions", []string{"NumericDates"}, readingTimesAs(func(seconds float64) float64 {
 			if seconds != math.Trunc(seconds) {
 				return -1
 			}
