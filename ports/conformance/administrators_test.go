@@ -18,7 +18,7 @@ import (
 // changed is the zero value. Others are all other accounts.
 type administratorRule func(current, changed domain.User, others []domain.User) error
 
-// rule is the right one.
+// rule is the right rule: that of [ports.UserRepository].
 func rule(current, changed domain.User, others []domain.User) error {
 	if current.IsActiveAdmin() && !changed.IsActiveAdmin() && !slices.ContainsFunc(others, domain.User.IsActiveAdmin) {
 		return domain.ErrLastAdministrator
@@ -31,7 +31,7 @@ func withRule(rule administratorRule) func(*testing.T) {
 	return ruled(rule, func() sync.Locker { return new(sync.Mutex) })
 }
 
-// noLock is a lock that locks nothing.
+// noLock is a lock that lets every goroutine in.
 type noLock struct{}
 
 func (noLock) Lock() {}

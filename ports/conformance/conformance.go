@@ -166,8 +166,9 @@ func eachEnded(t *testing.T, f func(how string, ctx context.Context)) {
 }
 
 // raceContexts calls f(0) to f(contenders-1) at the same moment. Their contexts end while
-// the calls run: one after the other by a deadline, or after f has looked at the context so
-// many times. Each call must succeed or return Unavailable.
+// the calls run: those of one half by a deadline, one after the other, and those of the other
+// half when Done and Err were called a number of times. Each call must succeed or return
+// Unavailable.
 func raceContexts(t *testing.T, call string, f func(ctx context.Context, i int) error) []error {
 	t.Helper()
 	errs := raceEnding(t.Context(), f)
@@ -182,7 +183,7 @@ func raceContexts(t *testing.T, call string, f func(ctx context.Context, i int) 
 // raceEnding calls f as [raceContexts] does, and returns the errors.
 func raceEnding(ctx context.Context, f func(ctx context.Context, i int) error) []error {
 	return race(contenders, func(i int) error {
-		if i/2%2 == 0 { // of both even and odd calls
+		if i/2%2 == 0 { // both even and odd numbers, because f may tell them apart
 			ctx, cancel := context.WithTimeout(ctx, time.Duration(i)*100*time.Microsecond)
 			defer cancel()
 			return f(ctx, i)
@@ -195,11 +196,11 @@ func raceEnding(ctx context.Context, f func(ctx context.Context, i int) error) [
 	})
 }
 
-// lookedAt is a context that ends when its user has looked at it a number of times.
+// lookedAt is a context that ends when Done and Err were called a number of times.
 type lookedAt struct {
 	context.Context
 	cancel context.CancelFunc
-	left   atomic.Int64
+	left   atomic.Int64 // number of calls until it ends
 }
 
 func (c *lookedAt) look() {

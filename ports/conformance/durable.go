@@ -96,7 +96,8 @@ func (t durableUsers) keepsUniqueness() {
 	t.add(sample.UserWithEmail(2, "bob@example.com"))
 }
 
-// keepsOrder is that of widgets.
+// keepsOrder adds accounts before and after the store is opened again. A store that numbers
+// its accounts must continue the numbers.
 func (t durableUsers) keepsOrder() {
 	var all []domain.User
 	for i := range 12 {

@@ -50,14 +50,14 @@ func (t widgets) addAllDuplicates() {
 	t.wantList(stored, kept, first, last)
 }
 
-// addAllOfMany adds more than 1000 widgets in one call.
+// addAllOfMany adds several hundred widgets in one call.
 func (t widgets) addAllOfMany() {
 	all := t.many()
 	t.batches().add(append(all[:len(all):len(all)], all[len(all)-1], all[0]), len(all), len(all)+1)
 	t.wantMany(all)
 }
 
-// removeOwnerEmailOfMany tests an owner of more than 1000 widgets.
+// removeOwnerEmailOfMany tests an owner of several hundred widgets.
 func (t widgets) removeOwnerEmailOfMany() {
 	all := t.many()
 	t.batches().add(all)

@@ -299,9 +299,10 @@ type crowd struct {
 	still  []domain.Widget // those that are not deleted and not moved
 }
 
-// Owners of the widgets in a crowd.
+// crowdOwner is the owner of the widgets in a crowd.
 func crowdOwner() domain.Owner { return domain.OwnerOf(sample.User(1)) }
 
+// crowdHeir is the owner to whom widgets of a crowd are handed over.
 func crowdHeir() domain.Owner { return domain.OwnerOf(sample.User(2)) }
 
 // newCrowd returns widgets that stay as they are (their names end in "stays"), that are
