@@ -105,6 +105,11 @@ func (t attempts) wantRefused(limit domain.AttemptLimit, key, what string, about
 	}
 }
 
+func isLimitReached(err error) bool {
+	_, ok := errors.AsType[*domain.LimitReachedError](err)
+	return ok
+}
+
 func (t attempts) limitsEvents() {
 	for _, limit := range []domain.AttemptLimit{limitOf(1), limitOf(3)} {
 		key := strings.Repeat("k", limit.Max)
@@ -237,8 +242,7 @@ func (t attempts) waitsAndIsRefused() {
 	t.wantToWait(limit, "key")
 	second(true)
 	for range cap(results) {
-		err := <-results
-		if _, ok := errors.AsType[*domain.LimitReachedError](err); !ok {
+		if err := <-results; !isLimitReached(err) {
 			t.Errorf("Begin, which waits for an attempt that becomes an event, returned %v, want a LimitReachedError", err)
 		}
 	}
@@ -265,7 +269,7 @@ func (t attempts) raceOfEvents() {
 			return nil
 		})
 		for _, err := range errs {
-			if _, ok := errors.AsType[*domain.LimitReachedError](err); err != nil && !ok {
+			if err != nil && !isLimitReached(err) {
 				t.Errorf("Begin, one of %d simultaneous calls, failed with %v, want success or a LimitReachedError", contenders, err)
 			}
 		}

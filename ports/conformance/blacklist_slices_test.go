@@ -100,7 +100,8 @@ func blacklistSliceMutants() []mutant {
 		})},
 		{"TokensLoseLifetimes", []string{"TokensKeepTheLifetime", "Tokens"}, eachToken(func(t *token) { t.Lifetime = 0 })},
 		{"TokensReturnTheRestOfTheLifetime", []string{"TokensKeepTheLifetime"}, clockedBlacklist(func(clock ports.Clock) repo {
-			good, broken := newBlacklist(clock)
+			good := memory.NewBlacklistWithClock(clock)
+			broken := mockBlacklist(good)
 			broken.TokensFunc = changedItems(good.Tokens, func(all []token) []token {
 				for i := range all {
 					all[i].Lifetime = max(all[i].Lifetime-clock.Running(), 0)
@@ -211,10 +212,4 @@ func blacklistSliceMutants() []mutant {
 			})
 		})},
 	}...)
-}
-
-// newBlacklist returns a good blacklist and a mock that passes every call to it.
-func newBlacklist(clock ports.Clock) (ports.TokenBlacklist, *fakes.TokenBlacklistMock) {
-	good := memory.NewBlacklistWithClock(clock)
-	return good, mockBlacklist(good)
 }
