@@ -134,9 +134,7 @@ func (t durableUsers) keepsUpdates() {
 
 func (t durableUsers) keepsDeletes() {
 	first, second, last := sample.User(1), sample.User(2), sample.User(3)
-	for _, u := range []domain.User{first, second, last} {
-		t.add(u)
-	}
+	t.add(first, second, last)
 	t.remove(first)
 	t.remove(last)
 	t.store = t.reopen()
@@ -152,8 +150,7 @@ func (t durableUsers) keepsDeletes() {
 // keepsLastAdministrator restarts the store between the changes of two administrators.
 func (t durableUsers) keepsLastAdministrator() {
 	ada, bob := sample.Admin(1), sample.Admin(2)
-	t.add(ada)
-	t.add(bob)
+	t.add(ada, bob)
 	t.store = t.reopen()
 	disabled := ada
 	disabled.Disabled = true
@@ -231,8 +228,7 @@ func (t durableWidgets) keepsOrder() {
 
 func (t durableWidgets) keepsUpdates() {
 	first, second := sample.Widget("first"), sample.Widget("second")
-	t.add(first)
-	t.add(second)
+	t.add(first, second)
 	first = t.change(first, changeTo("changed"))
 	t.store = t.reopen()
 	t.wantList(first, second)
@@ -240,9 +236,7 @@ func (t durableWidgets) keepsUpdates() {
 
 func (t durableWidgets) keepsDeletes() {
 	first, second, last := sample.Widget("first"), sample.Widget("second"), sample.Widget("last")
-	for _, w := range []domain.Widget{first, second, last} {
-		t.add(w)
-	}
+	t.add(first, second, last)
 	t.remove(first)
 	t.remove(last)
 	t.store = t.reopen()
@@ -256,8 +250,7 @@ func (t durableWidgets) keepsDeletes() {
 // keepsVersions writes after each opening.
 func (t durableWidgets) keepsVersions() {
 	w, other := sample.Widget("w"), sample.Widget("other")
-	t.add(w)
-	t.add(other)
+	t.add(w, other)
 	owner := domain.OwnerOf(sample.User(2))
 	for _, change := range []domain.WidgetChange{{Owner: &owner}, {}} {
 		old := w.Version
@@ -287,7 +280,7 @@ func (t durableWidgets) keepsBatches() {
 // again.
 func (t durableWidgets) keepsSlices() {
 	all := []domain.Widget{dueIn("e", 0), dueIn("d", 10), dueIn("c", 10), dueIn("b", 20), dueIn("a", 30)}
-	t.addEach(all...)
+	t.add(all...)
 	heir := crowdHeir()
 	write := func() {
 		all[1] = t.change(all[1], domain.WidgetChange{Deadline: deadlineIn(25)})
@@ -306,7 +299,7 @@ func (t durableWidgets) keepsSlices() {
 // opened again.
 func (t durableWidgets) keepsPositions() {
 	all := []domain.Widget{dueIn("e", 0), dueIn("d", 10), dueIn("c", 10), dueIn("b", 20), dueIn("a", 30)}
-	t.addEach(all...)
+	t.add(all...)
 	queries := append(orders(nil), orders(&all[0].Owner.PublicID)...)
 	var first []domain.Slice[domain.Widget]
 	for _, query := range queries {
@@ -323,7 +316,7 @@ func (t durableWidgets) keepsPositions() {
 func (t durableWidgets) keepsRemovedEmails() {
 	first, second := sample.Widget("first"), sample.Widget("second")
 	second.Owner = domain.OwnerOf(sample.User(2))
-	t.addEach(first, second)
+	t.add(first, second)
 	t.removeEmail(first.Owner.PublicID)
 	first = first.Changed(domain.WidgetChange{Owner: &domain.Owner{PublicID: first.Owner.PublicID}})
 	t.store = t.reopen()

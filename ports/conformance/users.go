@@ -411,10 +411,13 @@ func (t users) contextEndsDuringDelete() {
 	t.wantListInAnyOrder(kept)
 }
 
-func (t users) add(u domain.User) {
+// add adds accounts, one after the other.
+func (t users) add(all ...domain.User) {
 	t.Helper()
-	if err := t.store.Add(t.Context(), u); err != nil {
-		t.Fatalf("Add of %s failed: %v", u.Email, err)
+	for _, u := range all {
+		if err := t.store.Add(t.Context(), u); err != nil {
+			t.Fatalf("Add of %s failed: %v", u.Email, err)
+		}
 	}
 }
 

@@ -12,9 +12,7 @@ import (
 
 func (t users) update() {
 	ada, bob, eve := sample.UserWithEmail(1, "Ada@example.com"), sample.UserWithEmail(2, "bob@example.com"), sample.UserWithEmail(3, "eve@example.com")
-	for _, u := range []domain.User{ada, bob, eve} {
-		t.add(u)
-	}
+	t.add(ada, bob, eve)
 
 	// Update reads only the PublicID, PasswordHash, Admin and Disabled of current, and
 	// only the last three of changed.
@@ -48,9 +46,7 @@ func (t users) update() {
 func (t users) updateUnchanged() {
 	plain, admin, disabled := sample.User(1), sample.Admin(2), sample.User(3)
 	disabled.Disabled = true
-	for _, u := range []domain.User{plain, admin, disabled} {
-		t.add(u)
-	}
+	t.add(plain, admin, disabled)
 	for _, u := range []domain.User{plain, admin, disabled} {
 		t.change(u, u)
 		t.change(u, u)
@@ -72,8 +68,7 @@ func (t users) updateCompares() {
 func (t users) eachStale(f func(current domain.User)) {
 	root, ada := sample.UserWithEmail(1, "root@example.com"), sample.UserWithEmail(2, "ada@example.com")
 	root.Admin = true
-	t.add(root)
-	t.add(ada)
+	t.add(root, ada)
 	for _, stored := range []domain.User{
 		{PasswordHash: domain.NewPasswordHash("hash")},
 		{PasswordHash: domain.NewPasswordHash("hash"), Admin: true},
@@ -102,8 +97,7 @@ func (t users) eachStale(f func(current domain.User)) {
 func (t users) raceToUpdate() {
 	root, ada := sample.UserWithEmail(1, "root@example.com"), sample.UserWithEmail(2, "ada@example.com")
 	root.Admin = true
-	t.add(root)
-	t.add(ada)
+	t.add(root, ada)
 	for round := range 3 * rounds {
 		changes := make([]domain.User, contenders)
 		for i := range changes {
@@ -155,9 +149,7 @@ func (t users) deleteCompares() {
 // addAfterDelete adds accounts with emails of deleted accounts.
 func (t users) addAfterDelete() {
 	ada, bob, eve := sample.UserWithEmail(1, "Ada@example.com"), sample.UserWithEmail(2, "bob@example.com"), sample.UserWithEmail(3, "eve@example.com")
-	for _, u := range []domain.User{ada, bob, eve} {
-		t.add(u)
-	}
+	t.add(ada, bob, eve)
 	t.remove(ada)
 	t.remove(eve)
 	again := sample.UserWithEmail(4, "aDA@example.com")

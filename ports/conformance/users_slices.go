@@ -170,9 +170,7 @@ func (t users) sliceBetweenWrites() {
 // departed deletes accounts and settles them.
 func (t users) departed() {
 	ada, bob, eve, root := sample.User(1), sample.User(2), sample.User(3), sample.Admin(4)
-	for _, u := range []domain.User{ada, bob, eve, root} {
-		t.add(u)
-	}
+	t.add(ada, bob, eve, root)
 	t.wantDeparted()
 	stale := ada
 	stale.PasswordHash = domain.NewPasswordHash("wrong")

@@ -159,8 +159,7 @@ func (t widgets) paging() {
 
 func (t widgets) uniqueName() {
 	first, other := sample.Widget("first"), sample.Widget("other")
-	t.add(first)
-	t.add(other)
+	t.add(first, other)
 	again := changed(first, "again")
 	again.Owner = domain.Owner{PublicID: sample.ID(9), Email: sample.Email("mallory@example.com")}
 	for _, refused := range []domain.Widget{again, first} {
@@ -196,9 +195,7 @@ func (t widgets) concurrentAdds() {
 
 func (t widgets) update() {
 	first, second, third := sample.Widget("first"), sample.Widget("second"), sample.Widget("third")
-	for _, w := range []domain.Widget{first, second, third} {
-		t.add(w)
-	}
+	t.add(first, second, third)
 	for _, text := range []string{"once", "once", "twice"} { // the second update changes nothing and must succeed
 		second = t.change(second, changeTo(text))
 		t.wantList(first, second, third)
@@ -220,8 +217,7 @@ func (t widgets) updateOfUnknownName() {
 // concurrentUpdates wants the calls to take effect one after the other.
 func (t widgets) concurrentUpdates() {
 	first, contended := sample.Widget("first"), sample.Widget("contended")
-	t.add(first)
-	t.add(contended)
+	t.add(first, contended)
 	for round := range rounds {
 		writes := make([]widgetWrite, contenders)
 		wantNoErrors(t.T, "Update of one widget", race(contenders, func(i int) (err error) {
@@ -237,9 +233,7 @@ func (t widgets) concurrentUpdates() {
 
 func (t widgets) delete() {
 	all := sample.Widgets(8)
-	for _, w := range all {
-		t.add(w)
-	}
+	t.add(all...)
 	for _, i := range []int{7, 0, 3, 0, 0, 1, 1, 0} { // the last, the first, one from the middle, and so on
 		deleted := all[i]
 		all = slices.Delete(all, i, i+1)
@@ -251,9 +245,7 @@ func (t widgets) delete() {
 
 func (t widgets) addAfterDelete() {
 	first, second, third := sample.Widget("first"), sample.Widget("second"), sample.Widget("third")
-	for _, w := range []domain.Widget{first, second, third} {
-		t.add(w)
-	}
+	t.add(first, second, third)
 	t.remove(first)
 	t.remove(third)
 	again := changed(first, "again")
@@ -342,9 +334,7 @@ func (t widgets) addsRaceDeletes() {
 
 func (t widgets) callerOwnsItems() {
 	all := sample.Widgets(6)
-	for _, w := range all {
-		t.add(w)
-	}
+	t.add(all...)
 	page := t.pages().read(1, 5)
 	for i := range page.Items {
 		page.Items[i] = sample.Widget("overwritten")
@@ -421,9 +411,7 @@ func (t widgets) contextEndsDuringRead() {
 // fields, and every other call all fields or none.
 func (t widgets) contextEndsDuringUpdate() {
 	all := sample.Widgets(contenders)
-	for _, w := range all {
-		t.add(w)
-	}
+	t.add(all...)
 	errs := raceContexts(t.T, "Update", func(ctx context.Context, i int) error {
 		return errorOf(t.store.Update(ctx, all[i].Name, changeTo("changed"), domain.Condition{}))
 	})
@@ -442,9 +430,7 @@ func (t widgets) contextEndsDuringUpdate() {
 // widget.
 func (t widgets) contextEndsDuringDelete() {
 	all := sample.Widgets(contenders)
-	for _, w := range all {
-		t.add(w)
-	}
+	t.add(all...)
 	errs := raceContexts(t.T, "Delete", func(ctx context.Context, i int) error {
 		return errorOf(t.store.Delete(ctx, all[i].Name, domain.Condition{}))
 	})
@@ -456,10 +442,13 @@ func (t widgets) contextEndsDuringDelete() {
 	}
 }
 
-func (t widgets) add(w domain.Widget) {
+// add adds widgets, one after the other.
+func (t widgets) add(all ...domain.Widget) {
 	t.Helper()
-	if err := t.store.Add(t.Context(), w); err != nil {
-		t.Fatalf("Add(%s) failed: %v", w.Name, err)
+	for _, w := range all {
+		if err := t.store.Add(t.Context(), w); err != nil {
+			t.Fatalf("Add(%s) failed: %v", w.Name, err)
+		}
 	}
 }
 

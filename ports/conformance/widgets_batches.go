@@ -35,8 +35,7 @@ func (t widgets) addAll() {
 // addAllDuplicates tests names that are taken in the store, and earlier in the batch.
 func (t widgets) addAllDuplicates() {
 	stored, kept := sample.Widget("stored"), sample.Widget("kept")
-	t.add(stored)
-	t.add(kept)
+	t.add(stored, kept)
 	first, last := sample.Widget("first"), sample.Widget("last")
 	other := func(w domain.Widget) domain.Widget {
 		w = changed(w, "other")

@@ -84,14 +84,6 @@ func deadlineIn(ms int) *domain.Deadline {
 	return &deadline
 }
 
-// addEach adds widgets, one after the other.
-func (t widgets) addEach(all ...domain.Widget) {
-	t.Helper()
-	for _, w := range all {
-		t.add(w)
-	}
-}
-
 // sliceByCreation tests names, times of creation and deadlines in other orders.
 func (t widgets) sliceByCreation() {
 	var all []domain.Widget
@@ -120,7 +112,7 @@ func (t widgets) sliceByDeadline() {
 		due("oldest", time.Date(1, time.January, 1, 0, 0, 0, int(time.Millisecond), time.UTC)),
 		due("after-epoch", time.UnixMilli(1)),
 	}
-	t.addEach(all...)
+	t.add(all...)
 	for _, query := range orders(nil)[2:] {
 		t.slicesOf(query).want(listOf(query, all)...)
 	}
@@ -132,7 +124,7 @@ func (t widgets) sliceOfEqualDeadlines() {
 	for i, name := range []string{"m", "z", "a", "10", "9", "b", "_", "y", "k"} {
 		all = append(all, dueIn(name, i%3/2)) // two of three are equal
 	}
-	t.addEach(all...)
+	t.add(all...)
 	t.wantSlices(all...)
 	for _, i := range []int{8, 2, 5} {
 		all[i] = t.change(all[i], domain.WidgetChange{Deadline: &all[0].Deadline})
@@ -165,7 +157,7 @@ func (t widgets) sliceWithBounds() {
 		w.Owner = domain.OwnerOf(sample.User(1 + i%2))
 		all = append(all, w)
 	}
-	t.addEach(all...)
+	t.add(all...)
 	bounds := []*domain.Deadline{nil}
 	for _, ms := range []int{0, 10, 20, 30} {
 		bounds = append(bounds, deadlineIn(ms-1), deadlineIn(ms), deadlineIn(ms+1))
@@ -192,7 +184,7 @@ func (t widgets) sliceWithBounds() {
 // possible time.
 func (t widgets) sliceWithBoundsInTheWrongOrder() {
 	all := []domain.Widget{dueIn("a", 0), dueIn("b", 10), dueIn("c", 20)}
-	t.addEach(all...)
+	t.add(all...)
 	first := domain.RestoreDeadline(time.Date(0, time.January, 1, 0, 0, 0, 0, time.UTC))
 	last := domain.RestoreDeadline(time.Date(9999, time.December, 31, 23, 59, 59, 999*int(time.Millisecond), time.UTC))
 	for _, query := range append(orders(nil)[2:], orders(&all[0].Owner.PublicID)[2:]...) {
@@ -227,7 +219,7 @@ func (t widgets) sliceLimits() {
 // position, to be refused.
 func (t widgets) slicePositions() {
 	all := []domain.Widget{dueIn("a", 0), dueIn("b", 10), dueIn("c", 20)}
-	t.addEach(all...)
+	t.add(all...)
 	for _, owner := range []*domain.UUID{nil, &all[0].Owner.PublicID} {
 		byCreation := t.slicesOf(domain.WidgetQuery{Sort: domain.ByCreation, Owner: owner})
 		byDeadline := t.slicesOf(domain.WidgetQuery{Sort: domain.ByDeadline, Owner: owner})
@@ -241,7 +233,7 @@ func (t widgets) slicePositions() {
 // sliceFollowsDeadlines moves widgets in the order of deadlines.
 func (t widgets) sliceFollowsDeadlines() {
 	all := []domain.Widget{dueIn("d", 0), dueIn("c", 10), dueIn("b", 20), dueIn("a", 30)}
-	t.addEach(all...)
+	t.add(all...)
 	for _, move := range []struct{ i, ms int }{{0, 40}, {3, -10}, {1, 40}, {1, 10}, {2, 20}, {0, 10}} {
 		all[move.i] = t.change(all[move.i], domain.WidgetChange{Deadline: deadlineIn(move.ms)})
 		t.wantSlices(all...)
@@ -259,7 +251,7 @@ func (t widgets) sliceFollowsOwners() {
 	for i := range all {
 		all[i].Owner = domain.OwnerOf(sample.User(1 + i%2))
 	}
-	t.addEach(all...)
+	t.add(all...)
 	for _, move := range []struct{ i, owner, ms int }{{0, 2, 0}, {1, 3, 10}, {0, 1, 25}, {3, 1, 30}, {2, 1, -5}} {
 		owner := domain.OwnerOf(sample.User(move.owner))
 		all[move.i] = t.change(all[move.i], domain.WidgetChange{Owner: &owner, Deadline: deadlineIn(move.ms)})
@@ -275,7 +267,7 @@ func (t widgets) sliceFollowsOwners() {
 // sliceFollowsDeletes deletes widgets, and adds some again.
 func (t widgets) sliceFollowsDeletes() {
 	all := []domain.Widget{dueIn("e", 0), dueIn("d", 10), dueIn("c", 10), dueIn("b", 20), dueIn("a", 30)}
-	t.addEach(all...)
+	t.add(all...)
 	for _, i := range []int{2, 0, 2, 0} {
 		deleted := all[i]
 		t.remove(deleted)

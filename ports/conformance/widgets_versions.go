@@ -41,8 +41,7 @@ func (t widgets) keepsVersions() {
 // writesRaiseTheVersion tests writes that change something and writes that change nothing.
 func (t widgets) writesRaiseTheVersion() {
 	w, other := sample.Widget("w"), sample.Widget("other")
-	t.add(w)
-	t.add(other)
+	t.add(w, other)
 	same, bob := w.Owner, domain.OwnerOf(sample.User(2))
 	for _, change := range []domain.WidgetChange{
 		changeTo("w"), {}, {InfoURL: &w.InfoURL}, {Deadline: &w.Deadline}, {Owner: &same}, changeTo("changed"), {Owner: &bob}, {},
@@ -55,8 +54,7 @@ func (t widgets) writesRaiseTheVersion() {
 // updateOfOneField wants every field that the change does not have to be kept.
 func (t widgets) updateOfOneField() {
 	w, other := sample.Widget("w"), sample.Widget("other")
-	t.add(w)
-	t.add(other)
+	t.add(w, other)
 	fields, bob := sample.WidgetFields("changed"), domain.OwnerOf(sample.User(2))
 	w = t.change(w, domain.WidgetChange{InfoURL: &fields.InfoURL})
 	w = t.change(w, domain.WidgetChange{Deadline: &fields.Deadline})
@@ -105,8 +103,7 @@ func notMetBy(v domain.Version) []domain.Condition {
 
 func (t widgets) updateWithCondition() {
 	w, other := sample.Widget("w"), sample.Widget("other")
-	t.add(w)
-	t.add(other)
+	t.add(w, other)
 	for range 2 { // also with a version that writes have raised
 		for _, c := range notMetBy(w.Version) {
 			t.wantNotChanged(w, domain.WidgetChange{Owner: &domain.Owner{PublicID: sample.ID(2)}}, c)
@@ -123,8 +120,7 @@ func (t widgets) updateWithCondition() {
 
 func (t widgets) deleteWithCondition() {
 	w, other := sample.Widget("w"), sample.Widget("other")
-	t.add(other)
-	t.add(w)
+	t.add(other, w)
 	for _, c := range notMetBy(w.Version) {
 		_, err := t.store.Delete(t.Context(), w.Name, c)
 		wantKind(t.T, "Delete with the condition "+showCondition(c)+", which the widget does not meet,", err, domain.ChangedMeanwhile)
@@ -158,8 +154,7 @@ func (t widgets) conditionOfUnknownName() {
 // raceToUpdateVersion tests simultaneous updates that require one version.
 func (t widgets) raceToUpdateVersion() {
 	other, w := sample.Widget("other"), sample.Widget("w")
-	t.add(other)
-	t.add(w)
+	t.add(other, w)
 	for round := range rounds {
 		changes := make([]domain.WidgetChange, contenders)
 		for i := range changes {
