@@ -68,6 +68,7 @@ package conformance
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -231,4 +232,14 @@ func orWrongResult(err error, correct bool) error {
 		return errWrongResult
 	}
 	return err
+}
+
+func errorOf[T any](_ T, err error) error { return err }
+
+// brief returns a quoted text, or its beginning and its length.
+func brief(text string) string {
+	if len(text) > 40 {
+		return fmt.Sprintf("%q… (%d bytes)", text[:40], len(text))
+	}
+	return fmt.Sprintf("%q", text)
 }

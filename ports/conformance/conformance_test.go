@@ -24,8 +24,8 @@ const unbroken = "unbroken"
 func mutants() map[string][]mutant {
 	return map[string][]mutant{
 		"Store":            storeMutants(),
-		"UserRepository":   slices.Concat(userMutants(), administratorMutants(), userBatchMutants(), userSliceMutants(), sharedUserMutants()),
-		"WidgetRepository": slices.Concat(widgetMutants(), widgetFieldMutants(), widgetVersionMutants(), widgetBatchMutants(), widgetSliceMutants(), sharedWidgetMutants()),
+		"UserRepository":   slices.Concat(userMutants(), administratorMutants(), userBatchMutants(), userSliceMutants(), departedMutants(), sharedUserMutants()),
+		"WidgetRepository": slices.Concat(widgetMutants(), widgetFieldMutants(), widgetVersionMutants(), widgetOwnerMutants(), widgetBatchMutants(), widgetSliceMutants(), sharedWidgetMutants()),
 		"TokenBlacklist":   slices.Concat(blacklistMutants(), cutOffMutants(), blacklistSliceMutants(), sharedBlacklistMutants()),
 		"TokenSigner":      signerMutants(),
 		"PasswordHasher":   hasherMutants(),

@@ -264,11 +264,3 @@ func (t hasher) callAll(ctx context.Context, hash domain.PasswordHash) map[strin
 	}
 	return map[string]error{"Hash": hashErr, "Verify": verify(hash), "Verify of an empty hash": verify(domain.PasswordHash{})}
 }
-
-// brief returns a quoted text, or its beginning and its length.
-func brief(text string) string {
-	if len(text) > 40 {
-		return fmt.Sprintf("%q… (%d bytes)", text[:40], len(text))
-	}
-	return fmt.Sprintf("%q", text)
-}

@@ -126,8 +126,6 @@ func methods(s ports.Store) map[string]func(context.Context) error {
 	}
 }
 
-func errorOf[T any](_ T, err error) error { return err }
-
 // part returns a function that opens a store and returns one of its repositories.
 func part[R any](open func(*testing.T, ports.Clock) ports.Store, repository func(ports.Store) R) func(*testing.T) R {
 	return func(t *testing.T) R { return repository(open(t, &clock{})) }

@@ -207,6 +207,19 @@ func (t widgets) update() {
 	t.wantList(first, second, third)
 }
 
+// updateOfOneField wants every field that the change does not have to be kept.
+func (t widgets) updateOfOneField() {
+	w, other := sample.Widget("w"), sample.Widget("other")
+	t.add(w, other)
+	fields, bob := sample.WidgetFields("changed"), domain.OwnerOf(sample.User(2))
+	w = t.change(w, domain.WidgetChange{InfoURL: &fields.InfoURL})
+	w = t.change(w, domain.WidgetChange{Deadline: &fields.Deadline})
+	w = t.change(w, domain.WidgetChange{Owner: &bob})
+	bob.Email = domain.Email{} // an owner whose account was deleted
+	w = t.change(w, domain.WidgetChange{Owner: &bob})
+	t.wantList(w, other)
+}
+
 func (t widgets) updateOfUnknownName() {
 	kept := sample.Widget("kept")
 	t.add(kept)

@@ -56,18 +56,6 @@ func (t widgets) addAllOfMany() {
 	t.wantMany(all)
 }
 
-// removeOwnerEmailOfMany tests an owner of several hundred widgets.
-func (t widgets) removeOwnerEmailOfMany() {
-	all := t.many()
-	t.batches().add(all)
-	owner := all[0].Owner.PublicID
-	t.removeEmail(owner)
-	for i, w := range all {
-		all[i] = w.Changed(domain.WidgetChange{Owner: &domain.Owner{PublicID: owner}})
-	}
-	t.wantMany(all)
-}
-
 // many returns several hundred widgets of one owner.
 func (t widgets) many() (all []domain.Widget) {
 	if testing.Short() {

@@ -16,26 +16,6 @@ import (
 	"github.com/widgetd/widgetd/ports/fakes"
 )
 
-// maxItems is a limit that no list reaches.
-const maxItems = 10000
-
-// sliceByOffset returns a slice of the whole list. The position is the index of an item: it
-// is good as long as nothing is written.
-func sliceByOffset[R any](all []R, position string, limit int) (slice domain.Slice[R], err error) {
-	begin := 0
-	if position != "" {
-		if begin, err = strconv.Atoi(position); err != nil {
-			return slice, domain.Invalid
-		}
-	}
-	rest := all[min(begin, len(all)):]
-	slice.Items = rest[:min(limit, len(rest))]
-	if len(rest) > limit {
-		slice.Next = strconv.Itoa(begin + limit)
-	}
-	return slice, nil
-}
-
 type widgetSlice = domain.Slice[domain.Widget]
 
 // sliceListsAs makes Slice return parts of the changed list of each query.
