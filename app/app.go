@@ -39,16 +39,12 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"io"
 	"log/slog"
-	"os"
 	"sync"
 	"sync/atomic"
 
-	"github.com/widgetd/widgetd/adapters/argon2id"
 	"github.com/widgetd/widgetd/adapters/fiberhttp"
 	"github.com/widgetd/widgetd/adapters/jwtsigner"
-	"github.com/widgetd/widgetd/adapters/logging"
 	"github.com/widgetd/widgetd/adapters/metrics"
 	"github.com/widgetd/widgetd/adapters/systemclock"
 	"github.com/widgetd/widgetd/adapters/tracing"
@@ -92,72 +88,6 @@ type App struct {
 	closeStore  func() error // does nothing if WithStore set the store
 }
 
-// adapters holds the values that an option can replace. If store, signer or hasher is
-// nil, the App makes it from the Config.
-type adapters struct {
-	store     ports.Store
-	signer    ports.TokenSigner
-	hasher    ports.PasswordHasher
-	clock     ports.Clock
-	audit     ports.Audit
-	log       *slog.Logger
-	adminHint string
-	newStore  bool // see WithNewStore
-
-	droppedLogLines func() uint64 // nil: unknown
-}
-
-// Option replaces a default of [New], [OpenAccounts], [OpenKeys], [OpenTransfer] or
-// [OpenMaintenance].
-type Option func(*adapters)
-
-// WithStore replaces the store that the Config names. The caller closes it, after
-// [App.Close].
-func WithStore(store ports.Store) Option {
-	return func(a *adapters) { a.store = store }
-}
-
-// WithTokenSigner replaces the signer that uses the keys of the [Config]. If it has the
-// method JWKS() []byte, the server publishes what the method returns: its public keys as a
-// JSON Web Key Set (RFC 7517 section 5).
-func WithTokenSigner(signer ports.TokenSigner) Option {
-	return func(a *adapters) { a.signer = signer }
-}
-
-// WithPasswordHasher replaces the Argon2id hasher.
-func WithPasswordHasher(hasher ports.PasswordHasher) Option {
-	return func(a *adapters) { a.hasher = hasher }
-}
-
-// WithClock replaces the system's clock.
-func WithClock(clock ports.Clock) Option {
-	return func(a *adapters) { a.clock = clock }
-}
-
-// WithAudit replaces the audit record. The default one writes lines of JSON to standard
-// error; [logging.Writer.Audit] returns one that writes to a log. If [Config.Audit] is
-// false, there is no audit record.
-func WithAudit(audit ports.Audit) Option {
-	return func(a *adapters) { a.audit = audit }
-}
-
-// WithLogger replaces [slog.Default] as the logger.
-func WithLogger(log *slog.Logger) Option {
-	return func(a *adapters) { a.log = log }
-}
-
-// WithAdminHint sets a text that says how to add an administrator. Serve logs it if the
-// store has no administrator when it starts.
-func WithAdminHint(hint string) Option {
-	return func(a *adapters) { a.adminHint = hint }
-}
-
-// WithDroppedLogLines adds the number of lines that the logger has dropped to the
-// metrics: [logging.Writer.Dropped] of the writer that [NewLogWriter] returns.
-func WithDroppedLogLines(count func() uint64) Option {
-	return func(a *adapters) { a.droppedLogLines = count }
-}
-
 // New builds the service and opens its store. A MongoDB that does not answer is
 // tried again for half a minute. A store file of an older format is migrated, and
 // the progress is logged. The caller closes the App.
@@ -197,20 +127,6 @@ func New(ctx context.Context, config Config, options ...Option) (*App, error) {
 // OpenAPI returns the description of the HTTP API: an OpenAPI 3.1 document as
 // JSON.
 func OpenAPI() []byte { return fiberhttp.OpenAPI() }
-
-// NewLogWriter returns a writer that collects lines and writes many at once to
-// another writer. When that writer takes no lines they are dropped and counted. The
-// handler that newHandler returns logs their number. The caller closes the writer.
-func NewLogWriter(to io.Writer, newHandler func(io.Writer) slog.Handler) *logging.Writer {
-	return logging.NewWriter(to, newHandler)
-}
-
-// NewLogHandler returns a handler for [WithLogger] that writes JSON, as
-// [slog.JSONHandler] does, in less time. It does not lock: w must be safe for
-// concurrent use, as the writer of [NewLogWriter] is.
-func NewLogHandler(w io.Writer, level slog.Leveler) slog.Handler {
-	return logging.NewJSONHandler(w, level)
-}
 
 // Close purges the blacklist, sends the remaining traces and closes the store.
 func (a *App) Close() error {
@@ -283,23 +199,6 @@ func (a *App) newAccounts(hasher ports.PasswordHasher) *accounts.Service {
 	})
 }
 
-// auditRecord returns the audit record for the use cases and the server.
-func (a *App) auditRecord() ports.Audit { return fiberhttp.UseCaseAudit(a.configuredAudit()) }
-
-// configuredAudit returns the record that WithAudit set, or else one that writes to
-// standard error. If Config.Audit is false, it returns one that writes nothing.
-func (a *App) configuredAudit() ports.Audit {
-	switch {
-	case !a.config.Audit:
-		return logging.NewAudit(io.Discard, newJSONHandler)
-	case a.adapters.audit != nil:
-		return a.adapters.audit
-	}
-	return logging.NewAudit(os.Stderr, newJSONHandler)
-}
-
-func newJSONHandler(w io.Writer) slog.Handler { return logging.NewJSONHandler(w, slog.LevelInfo) }
-
 func (a *App) serverConfig() fiberhttp.Config {
 	config := fiberhttp.Config{
 		MaxLoginFailures:   a.config.MaxLoginFailures,
@@ -325,11 +224,4 @@ func (a *App) serverConfig() fiberhttp.Config {
 		config.Tracer, config.Propagator = a.tracing.Tracer, a.tracing.Propagator
 	}
 	return config
-}
-
-func (a *adapters) passwordHasher() (ports.PasswordHasher, error) {
-	if a.hasher != nil {
-		return a.hasher, nil
-	}
-	return argon2id.New(argon2id.DefaultParams())
 }

@@ -179,6 +179,12 @@ func (c Config) passwordPolicy() domain.PasswordPolicy {
 	return domain.PasswordPolicy{MinLength: c.PasswordMinLength}
 }
 
+// CheckNewPassword returns an Invalid error if the password breaks a rule of the config
+// for new passwords.
+func (c Config) CheckNewPassword(password domain.Password) error {
+	return c.passwordPolicy().Check(password)
+}
+
 // admin returns the email and password of the configured administrator. Both are zero
 // values if no administrator is configured.
 func (c Config) admin() (domain.Email, domain.Password, error) {

@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"log/slog"
 	"time"
 
 	"github.com/widgetd/widgetd/adapters/boltdb"
 	"github.com/widgetd/widgetd/adapters/control"
-	"github.com/widgetd/widgetd/adapters/logging"
-	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/ports"
 )
 
@@ -39,18 +35,6 @@ type Accounts struct {
 // Close closes the connection to the server, or the store.
 func (a *Accounts) Close() error { return a.close() }
 
-// WithNewStore allows [OpenAccounts] and [OpenTransfer] to create the store if the data
-// folder has none.
-func WithNewStore() Option {
-	return func(a *adapters) { a.newStore = true }
-}
-
-// NewAuditLog returns an audit record for [WithAudit]. It writes each line at once, in
-// the format of the handler that newHandler returns.
-func NewAuditLog(to io.Writer, newHandler func(io.Writer) slog.Handler) ports.Audit {
-	return logging.NewAudit(to, newHandler)
-}
-
 // OpenAccounts returns the accounts of the store that the config names. If a server has
 // the embedded store open, OpenAccounts connects to the server. Otherwise it opens the
 // store. OpenAccounts needs no key. It does not migrate: it returns an error for a store
@@ -70,12 +54,6 @@ func OpenAccounts(ctx context.Context, config Config, options ...Option) (*Accou
 		}, a.openAccounts)
 	}
 	return a.openAccounts(ctx)
-}
-
-// CheckNewPassword returns an Invalid error if the password breaks a rule of the config
-// for new passwords.
-func (c Config) CheckNewPassword(password domain.Password) error {
-	return c.passwordPolicy().Check(password)
 }
 
 // usesDataFolder reports whether the config names the embedded store, and no option

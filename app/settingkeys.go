@@ -28,15 +28,6 @@ func (c Config) CheckKeys() error {
 	return err
 }
 
-// jwks returns the public keys of the signer as a JWK set. The set is empty if the signer
-// of the program has no method JWKS.
-func (a *App) jwks() []byte {
-	if signer, ok := a.signer.(interface{ JWKS() []byte }); ok {
-		return signer.JWKS()
-	}
-	return []byte(`{"keys":[]}`)
-}
-
 // readKeys reads the keys of the settings. The error is a ConfigError with the field and
 // the file, and shows no secret.
 func readKeys(config Config) (read settingKeys, err error) {

@@ -1,10 +1,8 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"net"
-	"runtime/debug"
 	"time"
 
 	"github.com/widgetd/widgetd/adapters/argon2id"
@@ -16,35 +14,6 @@ import (
 
 // sendTimeout bounds how long Close waits until the remaining traces are sent.
 const sendTimeout = 3 * time.Second
-
-// version is set by the linker (-ldflags "-X …") where the program is built without
-// git, as in the container file.
-var version string
-
-// Version returns the version of the program: the one that the linker set, else
-// that of the module, else the revision of its source.
-func Version() string {
-	build, _ := debug.ReadBuildInfo()
-	return versionOf(version, build)
-}
-
-// versionOf returns the version of a program with the given build information, which
-// may be nil.
-func versionOf(stamp string, build *debug.BuildInfo) string {
-	const unknown = "(devel)" // as package debug has it
-	if stamp != "" || build == nil {
-		return cmp.Or(stamp, unknown)
-	}
-	if module := build.Main.Version; module != "" && module != unknown {
-		return module
-	}
-	for _, setting := range build.Settings {
-		if setting.Key == "vcs.revision" {
-			return setting.Value
-		}
-	}
-	return unknown
-}
 
 // watchGauges adds the metrics that are read from the store, the hasher and the log.
 func (a *App) watchGauges(hasher ports.PasswordHasher) {
