@@ -43,17 +43,9 @@ func (a *Accounts) Close() error { return a.close() }
 // It returns [ErrNoStore] if there is no embedded store, unless [WithNewStore] allows it
 // to create one, and a [ConfigError] when a setting cannot be used.
 func OpenAccounts(ctx context.Context, config Config, options ...Option) (*Accounts, error) {
-	config.LockMemory = false // for a server
-	a, err := newApp(ctx, config, options)
-	if err != nil {
-		return nil, err
-	}
-	if a.usesDataFolder() {
-		return openEmbedded(ctx, a, func(client *control.Client) *Accounts {
-			return &Accounts{Accounts: client, close: client.Close}
-		}, a.openAccounts)
-	}
-	return a.openAccounts(ctx)
+	return openForOperator(ctx, config, options, func(client *control.Client) *Accounts {
+		return &Accounts{Accounts: client, close: client.Close}
+	}, (*App).openAccounts)
 }
 
 // usesDataFolder reports whether the config names the embedded store, and no option
@@ -62,28 +54,41 @@ func (a *App) usesDataFolder() bool {
 	return a.adapters.store == nil && a.config.MongoDBURI == "" && a.config.DataDir != ""
 }
 
-// openEmbedded connects to the server that has the embedded store open, or opens the store
-// itself. It returns the result of connect or of open.
-func openEmbedded[T any](ctx context.Context, a *App, connect func(*control.Client) T, open func(context.Context) (T, error)) (T, error) {
-	var none T
+// openForOperator returns the result of connect for a server that has the embedded store open,
+// or that of open.
+func openForOperator[T any](ctx context.Context, config Config, options []Option, connect func(*control.Client) *T, open func(*App, context.Context) (*T, error)) (*T, error) {
+	config.LockMemory = false // only a server locks its memory
+	a, err := newApp(ctx, config, options)
+	if err != nil {
+		return nil, err
+	}
+	if a.usesDataFolder() {
+		return connectOrOpen(ctx, a, connect, open)
+	}
+	return open(a, ctx)
+}
+
+// connectOrOpen connects to the server that has the embedded store open, or opens the store
+// itself.
+func connectOrOpen[T any](ctx context.Context, a *App, connect func(*control.Client) *T, open func(*App, context.Context) (*T, error)) (*T, error) {
 	for deadline := time.Now().Add(socketTimeout); ; {
 		client, notRunning := control.Dial(ctx, a.config.DataDir, Version())
 		if notRunning == nil {
 			return connect(client), nil
 		}
 		if !errors.Is(notRunning, control.ErrNotRunning) {
-			return none, notRunning
+			return nil, notRunning
 		}
-		opened, err := open(ctx)
+		opened, err := open(a, ctx)
 		inUse := errors.Is(err, boltdb.ErrInUse)
 		if inUse && time.Now().Before(deadline) && ctx.Err() == nil {
 			continue // open has waited for the lock of the file
 		}
 		if errors.Is(err, fs.ErrPermission) && errors.Is(notRunning, fs.ErrPermission) {
-			return none, fmt.Errorf("%w: run the command as the user of the server or as root", err)
+			return nil, fmt.Errorf("%w: run the command as the user of the server or as root", err)
 		}
 		if inUse || errors.Is(err, fs.ErrPermission) {
-			return none, fmt.Errorf("%w: %w", err, notRunning)
+			return nil, fmt.Errorf("%w: %w", err, notRunning)
 		}
 		return opened, err
 	}

@@ -28,17 +28,9 @@ func (k *Keys) Close() error { return k.close() }
 // It returns [ErrNoStore] if there is no embedded store, and a [ConfigError] when a setting
 // cannot be used.
 func OpenKeys(ctx context.Context, config Config, options ...Option) (*Keys, error) {
-	config.LockMemory = false // for a server
-	a, err := newApp(ctx, config, options)
-	if err != nil {
-		return nil, err
-	}
-	if a.usesDataFolder() {
-		return openEmbedded(ctx, a, func(client *control.Client) *Keys {
-			return &Keys{Keys: client.Keys(), close: client.Close}
-		}, a.openKeys)
-	}
-	return a.openKeys(ctx)
+	return openForOperator(ctx, config, options, func(client *control.Client) *Keys {
+		return &Keys{Keys: client.Keys(), close: client.Close}
+	}, (*App).openKeys)
 }
 
 // openKeys opens the keys of the settings or in the data folder. The keys of the settings

@@ -34,17 +34,9 @@ func (t *Transfer) Close() error { return t.close() }
 // connects or opens the store as [OpenAccounts] does, and returns the same errors. The
 // caller closes the result.
 func OpenTransfer(ctx context.Context, config Config, options ...Option) (*Transfer, error) {
-	config.LockMemory = false // only a server locks its memory
-	a, err := newApp(ctx, config, options)
-	if err != nil {
-		return nil, err
-	}
-	if a.usesDataFolder() {
-		return openEmbedded(ctx, a, func(client *control.Client) *Transfer {
-			return &Transfer{Transfer: client, close: client.Close}
-		}, a.openTransfer)
-	}
-	return a.openTransfer(ctx)
+	return openForOperator(ctx, config, options, func(client *control.Client) *Transfer {
+		return &Transfer{Transfer: client, close: client.Close}
+	}, (*App).openTransfer)
 }
 
 // openTransfer opens the store, without a migration.
@@ -87,24 +79,17 @@ func (m *Maintenance) Close() error { return m.close() }
 // cannot be used. If the config names another store, it does not open that store, and every
 // method of the result returns [domain.ErrNotEmbedded].
 func OpenMaintenance(ctx context.Context, config Config, options ...Option) (*Maintenance, error) {
-	config.LockMemory = false // only a server locks its memory
-	a, err := newApp(ctx, config, options)
-	if err != nil {
-		return nil, err
-	}
-	if a.usesDataFolder() {
-		return openEmbedded(ctx, a, func(client *control.Client) *Maintenance {
-			return &Maintenance{Maintenance: client, close: client.Close}
-		}, a.openMaintenance)
-	}
-	if config.MongoDBURI != "" && a.adapters.store == nil {
-		return &Maintenance{Maintenance: a.newMaintenance(nil), close: a.closeStore}, nil
-	}
-	return a.openMaintenance(ctx)
+	return openForOperator(ctx, config, options, func(client *control.Client) *Maintenance {
+		return &Maintenance{Maintenance: client, close: client.Close}
+	}, (*App).openMaintenance)
 }
 
-// openMaintenance opens the store, without a migration.
+// openMaintenance opens an embedded store, without a migration. It does not open a shared one:
+// every method would return ErrNotEmbedded.
 func (a *App) openMaintenance(ctx context.Context) (*Maintenance, error) {
+	if a.adapters.store == nil && a.config.MongoDBURI != "" {
+		return &Maintenance{Maintenance: a.newMaintenance(nil), close: a.closeStore}, nil
+	}
 	if err := a.openStore(ctx, nil); err != nil {
 		return nil, err
 	}
