@@ -35,7 +35,8 @@ var (
 	torture        = flag.Duration("torture", 0, "minimum duration of each part of TestPowerCuts")
 )
 
-// PTRACE, if it is set, says that tracing is permitted: the tests must not be skipped.
+// tracingPermitted is the environment variable that says that tracing is permitted. If it is
+// set, the tests must not be skipped.
 const tracingPermitted = "PTRACE"
 
 // recording is the work of a process on a data folder, and what the folder was before.
@@ -133,6 +134,9 @@ func (r *recording) unsynced() ([][]int, error) {
 	return lists, nil
 }
 
+// enoughFailures is the number of errors after which cut ends.
+const enoughFailures = 3
+
 // cut opens the states from first to last and returns the errors, which name the state, and
 // the number of facts that were checked. It ends after a few errors.
 func (r *recording) cut(scratch string, first, last int, seed uint64) (facts int, failures []error) {
@@ -146,29 +150,26 @@ func (r *recording) cut(scratch string, first, last int, seed uint64) (facts int
 	}
 	slices.SortStableFunc(attempts, func(a, b attempt) int { return cmp.Compare(a.moment, b.moment) })
 
-	checks, results := make(chan func() error), make(chan error)
+	var mu sync.Mutex // of failures
+	stop := make(chan struct{})
+	fail := func(err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		if failures = append(failures, err); len(failures) == enoughFailures {
+			close(stop)
+		}
+	}
+	checks := make(chan func() error)
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
 			for check := range checks {
-				results <- check()
+				if err := check(); err != nil {
+					fail(err)
+				}
 			}
 		})
 	}
-	done := make(chan struct{})
-	var enough sync.Once
-	stop := make(chan struct{})
-	go func() {
-		defer close(done)
-		for err := range results {
-			if err != nil {
-				failures = append(failures, err)
-				if len(failures) == 3 {
-					enough.Do(func() { close(stop) })
-				}
-			}
-		}
-	}()
 	facts, err = r.eachState(attempts, stop, func(a attempt, state *powercut.State, known knowledge) {
 		checks <- func() error {
 			folder := filepath.Join(scratch, fmt.Sprintf("state-%d", a.number))
@@ -186,8 +187,6 @@ func (r *recording) cut(scratch string, first, last int, seed uint64) (facts int
 	})
 	close(checks)
 	workers.Wait()
-	close(results)
-	<-done
 	if err != nil {
 		failures = append(failures, err)
 	}
