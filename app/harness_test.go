@@ -225,7 +225,7 @@ func (f *fault) awaitHit(t *testing.T) {
 	t.Helper()
 	select {
 	case <-f.hit:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Error("the fault is not called")
 	}
 }

@@ -17,7 +17,7 @@ import (
 	"github.com/widgetd/widgetd/ports/conformance/sample"
 )
 
-// openTransfer opens the transfer of a store until the test ends.
+// openTransfer opens the transfer of a store. The caller closes it.
 func openTransfer(t *testing.T, c app.Config, options ...app.Option) *app.Transfer {
 	t.Helper()
 	transfer, err := app.OpenTransfer(t.Context(), c, append(quiet(), options...)...)
@@ -27,14 +27,19 @@ func openTransfer(t *testing.T, c app.Config, options ...app.Option) *app.Transf
 	return transfer
 }
 
-// exported returns an export without its header, and closes the transfer.
+// exported returns an export, and closes the transfer.
 func exported(t *testing.T, transfer *app.Transfer) string {
 	t.Helper()
 	var file bytes.Buffer
 	if err := errors.Join(transfer.Export(t.Context(), domain.Operator(), &file), transfer.Close()); err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(file.String(), "\n")
+	return file.String()
+}
+
+// withoutHeader returns an export without its first line, which has the time.
+func withoutHeader(file string) string {
+	_, rest, _ := strings.Cut(file, "\n")
 	return rest
 }
 
@@ -50,12 +55,7 @@ func filled(t *testing.T) (store *memory.Store, file string) {
 	); err != nil {
 		t.Fatal(err)
 	}
-	transfer := openTransfer(t, config(), app.WithStore(store))
-	var out bytes.Buffer
-	if err := errors.Join(transfer.Export(t.Context(), domain.Operator(), &out), transfer.Close()); err != nil {
-		t.Fatal(err)
-	}
-	return store, out.String()
+	return store, exported(t, openTransfer(t, config(), app.WithStore(store)))
 }
 
 // TestContentMovesToAnEmbeddedStore imports into a new store without a server, and exports
@@ -63,7 +63,7 @@ func filled(t *testing.T) (store *memory.Store, file string) {
 func TestContentMovesToAnEmbeddedStore(t *testing.T) {
 	t.Parallel()
 	_, file := filled(t)
-	_, want, _ := strings.Cut(file, "\n")
+	want := withoutHeader(file)
 	c := embedded(t)
 	if _, err := app.OpenTransfer(t.Context(), c, quiet()...); !errors.Is(err, app.ErrNoStore) {
 		t.Errorf("OpenTransfer returned %v", err)
@@ -82,7 +82,7 @@ func TestContentMovesToAnEmbeddedStore(t *testing.T) {
 	if transfer = openTransfer(t, c); transfer.NewFolder != "" {
 		t.Errorf("the folder %q is new at the second time", transfer.NewFolder)
 	}
-	if got := exported(t, transfer); got != want {
+	if got := withoutHeader(exported(t, transfer)); got != want {
 		t.Errorf("without a server the export is\n%s, want\n%s", got, want)
 	}
 	serveEmbedded(t, c)
@@ -91,7 +91,7 @@ func TestContentMovesToAnEmbeddedStore(t *testing.T) {
 	if report.Found != 4 || report.Added != 0 || err != nil {
 		t.Errorf("the second Import returned %+v, %v", report, err)
 	}
-	if got := exported(t, transfer); got != want {
+	if got := withoutHeader(exported(t, transfer)); got != want {
 		t.Errorf("the export of the server is\n%s, want\n%s", got, want)
 	}
 }
