@@ -75,9 +75,9 @@ type App struct {
 	metrics     *metrics.Metrics  // nil without Config.MetricsAddr
 	tracing     *tracing.Tracing  // nil without tracing
 	keyOrigin   string            // for the log
-	settingKeys settingKeys       // not of WithTokenSigner
+	settingKeys settingKeys       // the zero value with WithTokenSigner
 	keyFolder   *jwtsigner.Folder // nil if no keys are in the data folder of an embedded store
-	keysMu      sync.Mutex        // of settingKeys
+	keysMu      sync.Mutex        // guards settingKeys
 	keysChanged chan struct{}     // has a value after a change of the keys in keyFolder
 	signer      ports.TokenSigner
 	server      *fiberhttp.Server

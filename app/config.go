@@ -33,7 +33,7 @@ type Config struct {
 	SigningKey              string         // PEM file of a private key that signs tokens in place of SecretKey
 	PreviousKeys            []string       // PEM files of keys, private or public, that verify tokens but sign none
 	IntrospectionSecret     string         // authenticates services that check tokens, at least 32 bytes; empty: none may
-	AdminEmail              string         // with AdminPassword: Serve makes sure that this administrator exists
+	AdminEmail              string         // with AdminPassword: Start makes sure that this administrator exists
 	AdminPassword           string         // set both AdminEmail and AdminPassword, or neither
 	CORSOrigins             []string       // scheme://host[:port] each, or only "*" for all; empty: no other origin
 	PasswordMinLength       int            // of new passwords, in characters
@@ -85,13 +85,11 @@ func (e *ConfigError) Describe(name func(field string) string) string {
 	for i, field := range e.Fields {
 		names[i] = name(field)
 	}
-	reason := e.Err.Error()
-	if !strings.HasPrefix(reason, "must ") {
-		reason = ": " + reason
-	} else {
-		reason = " " + reason
+	separator, reason := ": ", e.Err.Error()
+	if strings.HasPrefix(reason, "must ") {
+		separator = " "
 	}
-	return strings.Join(names, " and ") + reason
+	return strings.Join(names, " and ") + separator + reason
 }
 
 // Unwrap returns the reason.

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// jobStopTimeout is how long Serve waits for a job whose context has ended. The job may
-// wait for a disk that does not answer, which no context ends.
+// jobStopTimeout is how long the stop function of [App.Start] waits for a job whose context
+// has ended. A job may wait for a disk that does not answer, which no context ends.
 const jobStopTimeout = time.Second
 
 // regularly calls job at once and then at every interval, until ctx ends.

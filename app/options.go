@@ -7,18 +7,18 @@ import (
 	"github.com/widgetd/widgetd/ports"
 )
 
-// adapters holds the values that an option can replace. If store, signer or hasher is
-// nil, the App makes it from the Config.
+// adapters holds the values that an option can set. If store, signer, hasher or audit is nil,
+// the App makes it from the Config.
 type adapters struct {
-	store     ports.Store
-	signer    ports.TokenSigner
-	hasher    ports.PasswordHasher
-	clock     ports.Clock
-	audit     ports.Audit
-	log       *slog.Logger
-	adminHint string
-	newStore  bool // see WithNewStore
+	store  ports.Store
+	signer ports.TokenSigner
+	hasher ports.PasswordHasher
+	clock  ports.Clock
+	audit  ports.Audit
+	log    *slog.Logger
 
+	adminHint       string        // see WithAdminHint
+	newStore        bool          // the store may be created; New always allows it
 	droppedLogLines func() uint64 // nil: unknown
 }
 
@@ -61,8 +61,8 @@ func WithLogger(log *slog.Logger) Option {
 	return func(a *adapters) { a.log = log }
 }
 
-// WithAdminHint sets a text that says how to add an administrator. Serve logs it if the
-// store has no administrator when it starts.
+// WithAdminHint sets a text that says how to add an administrator. [App.Start] logs it if
+// the store has no administrator.
 func WithAdminHint(hint string) Option {
 	return func(a *adapters) { a.adminHint = hint }
 }

@@ -67,7 +67,9 @@ func (a *App) Serve(ctx context.Context, ln net.Listener) error {
 
 // Start does the work of [App.Serve] except for the API: it makes sure that the
 // administrator of the config exists, purges the blacklist regularly, removes expired keys
-// and the emails of deleted accounts, watches the store, and serves the control socket and the metrics, if the config has them.
+// and the emails of deleted accounts, watches the store, and serves the control socket and,
+// if the config names their address, the metrics.
+//
 // A program that mounts [App.Handler] calls Start before it serves. The work ends when ctx
 // ends or when stop is called. Call stop after the last request and before [App.Close]: it
 // waits until the work has ended. Start returns an error if the administrator cannot be
