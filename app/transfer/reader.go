@@ -20,7 +20,7 @@ type lineReader struct {
 type line struct {
 	number     int
 	text       []byte // without the line end; valid until the next line is read
-	isTooLong  bool   // there is no text
+	isTooLong  bool   // longer than MaxLineBytes: the text is not used
 	isComplete bool   // a line feed follows
 }
 
@@ -40,7 +40,8 @@ func (r *lineReader) next() (line, error) {
 
 func (r *lineReader) nextLine() (line, error) {
 	text, err := r.from.ReadSlice('\n')
-	if err != nil && (!errors.Is(err, io.EOF) || len(text) == 0) && !errors.Is(err, bufio.ErrBufferFull) {
+	isLong, isLast := errors.Is(err, bufio.ErrBufferFull), errors.Is(err, io.EOF) && len(text) > 0
+	if err != nil && !isLong && !isLast {
 		return line{}, err
 	}
 	r.number++
@@ -48,26 +49,26 @@ func (r *lineReader) nextLine() (line, error) {
 		text = bytes.TrimPrefix(text, []byte("\uFEFF"))
 	}
 	l := line{number: r.number, isComplete: err == nil}
-	if errors.Is(err, bufio.ErrBufferFull) {
+	if isLong {
 		l.isTooLong = true
-		return l, r.skipLine(&l)
+		l.isComplete, err = r.skipLine()
+		return l, err
 	}
 	l.text = bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
 	l.isTooLong = len(l.text) > MaxLineBytes
 	return l, nil
 }
 
-// skipLine reads the rest of a line.
-func (r *lineReader) skipLine(l *line) error {
+// skipLine reads the rest of a line, and reports whether it ends in a line feed.
+func (r *lineReader) skipLine() (isComplete bool, err error) {
 	for {
 		_, err := r.from.ReadSlice('\n')
 		switch {
 		case errors.Is(err, bufio.ErrBufferFull):
 			continue
 		case errors.Is(err, io.EOF):
-			return nil
+			return false, nil
 		}
-		l.isComplete = err == nil
-		return err
+		return err == nil, err
 	}
 }
