@@ -11,7 +11,7 @@ import (
 	"github.com/widgetd/widgetd/domain"
 )
 
-// pageSize is the number of records that Export reads at once.
+// pageSize is the number of records that a transfer reads at once.
 const pageSize = 100
 
 // writeBytes is the size of the parts in which Export writes.
@@ -66,6 +66,18 @@ func (s *Service) export(ctx context.Context, w io.Writer) (written counts, err 
 
 // writeAll writes a line for each record of a list and counts them.
 func writeAll[T, L any](ctx context.Context, out *json.Encoder, count *int, slice func(context.Context, string, int) (domain.Slice[T], error), lineOf func(T) L) error {
+	return each(ctx, slice, func(record T) error {
+		if err := out.Encode(lineOf(record)); err != nil {
+			return err
+		}
+		*count++
+		return nil
+	})
+}
+
+// each calls f for every record of a list that is read by position. It returns the first
+// error of f or of the list, and Unavailable if ctx ends.
+func each[T any](ctx context.Context, slice func(context.Context, string, int) (domain.Slice[T], error), f func(T) error) error {
 	for position := ""; ; {
 		if err := checkContext(ctx); err != nil {
 			return err
@@ -75,10 +87,9 @@ func writeAll[T, L any](ctx context.Context, out *json.Encoder, count *int, slic
 			return err
 		}
 		for _, record := range page.Items {
-			if err := out.Encode(lineOf(record)); err != nil {
+			if err := f(record); err != nil {
 				return err
 			}
-			*count++
 		}
 		if page.Next == "" {
 			return nil

@@ -79,13 +79,13 @@ func (i *importer) run(ctx context.Context, lines *lineReader) error {
 	if flushErr := i.flush(ctx); flushErr != nil {
 		return flushErr
 	}
-	if err != nil && domain.KindOf(err) != domain.Invalid || i.seen.Widgets == 0 {
-		return err
+	wasRead := err == nil || domain.KindOf(err) == domain.Invalid // the file is whole, or it is wrong
+	if wasRead && i.seen.Widgets > 0 {
+		if removeErr := i.service.removeDepartedEmails(ctx); removeErr != nil {
+			return removeErr
+		}
 	}
-	if removeErr := i.service.removeDepartedEmails(ctx); removeErr != nil {
-		return removeErr
-	}
-	return err // the file is whole, or is wrong
+	return err
 }
 
 // next returns the next line, or io.EOF.
@@ -201,11 +201,6 @@ func (i *importer) compare(want counts) error {
 		return nil
 	}
 	return invalid(fmt.Sprintf("The last line of the export says %v, but the file has %v. The lines were imported. %s", want, i.seen, exportAgain))
-}
-
-// String returns the numbers in words.
-func (c counts) String() string {
-	return fmt.Sprintf("%d accounts, %d widgets, %d logged-out tokens and %d cut-offs", c.Accounts, c.Widgets, c.Tokens, c.CutOffs)
 }
 
 // readAccounts reads bare lines of accounts.

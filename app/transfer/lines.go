@@ -1,6 +1,7 @@
 package transfer
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/widgetd/widgetd/domain"
@@ -83,6 +84,11 @@ type counts struct {
 	Widgets  int `json:"widgets"`
 	Tokens   int `json:"tokens"`
 	CutOffs  int `json:"cut_offs"`
+}
+
+// String returns the numbers in words.
+func (c counts) String() string {
+	return fmt.Sprintf("%d accounts, %d widgets, %d logged-out tokens and %d cut-offs", c.Accounts, c.Widgets, c.Tokens, c.CutOffs)
 }
 
 func lineOfAccount(user domain.User) accountLine {

@@ -149,22 +149,10 @@ func (s *Service) storeCutOff(ctx context.Context, cutOff domain.CutOff) (outcom
 // of a widget in the file may have been deleted in this store after the export, and the
 // regular job forgets an account after a while.
 func (s *Service) removeDepartedEmails(ctx context.Context) error {
-	for position := ""; ; {
-		page, err := s.blacklist.CutOffs(ctx, position, pageSize)
-		if err != nil {
-			return err
-		}
-		for _, cutOff := range page.Items {
-			if cutOff.Value != domain.AccountDeleted {
-				continue
-			}
-			if err := s.widgets.RemoveOwnerEmail(ctx, cutOff.Subject); err != nil {
-				return err
-			}
-		}
-		if page.Next == "" {
+	return each(ctx, s.blacklist.CutOffs, func(cutOff domain.CutOff) error {
+		if cutOff.Value != domain.AccountDeleted {
 			return nil
 		}
-		position = page.Next
-	}
+		return s.widgets.RemoveOwnerEmail(ctx, cutOff.Subject)
+	})
 }
