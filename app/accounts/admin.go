@@ -21,7 +21,8 @@ type AdminChange struct {
 // exists. An account that exists does not keep its old password, because anybody may have
 // registered the address first. If EnsureAdmin changes the role, the password or the state
 // of an account, it ends the account's tokens. It returns Invalid with the field
-// "password" if the password breaks the policy.
+// "password" if the password breaks the policy. The AdminChange has what was written, also if
+// EnsureAdmin returns an error.
 func (s *Service) EnsureAdmin(ctx context.Context, email domain.Email, password domain.Password) (AdminChange, error) {
 	var done AdminChange
 	err := credentials.RetryChanged(ctx, func() (err error) {
@@ -59,11 +60,12 @@ func (s *Service) ensureAdmin(ctx context.Context, email domain.Email, password 
 	if user.IsActiveAdmin() && match {
 		return change, s.keeper.Users.Update(ctx, user, changed) // the same password with another hash
 	}
-	return change, s.recreateAdmin(ctx, user, changed, change)
+	return s.recreateAdmin(ctx, user, changed, change)
 }
 
-// recreateAdmin writes the changed account, ends its tokens and records the change.
-func (s *Service) recreateAdmin(ctx context.Context, user, changed domain.User, change AdminChange) error {
+// recreateAdmin writes the changed account, ends its tokens and records the change. It returns
+// the change, or the zero value if the account was not written.
+func (s *Service) recreateAdmin(ctx context.Context, user, changed domain.User, change AdminChange) (written AdminChange, err error) {
 	action := domain.AuditUserPassword
 	switch {
 	case change.Promoted:
@@ -72,7 +74,7 @@ func (s *Service) recreateAdmin(ctx context.Context, user, changed domain.User, 
 		action = domain.AuditUserDisable
 	}
 	event := domain.AuditEvent{Action: action, Target: user.PublicID.String(), Actor: domain.Operator().String()}
-	return audited.Do(ctx, s.audit, event, func(event *domain.AuditEvent) error {
+	err = audited.Do(ctx, s.audit, event, func(event *domain.AuditEvent) error {
 		// If the server crashes after Update, the next start finds nothing to change.
 		if _, err := s.keeper.EndTokens(ctx, user.PublicID); err != nil {
 			return err
@@ -80,6 +82,7 @@ func (s *Service) recreateAdmin(ctx context.Context, user, changed domain.User, 
 		if err := s.keeper.Users.Update(ctx, user, changed); err != nil {
 			return err
 		}
+		written = change
 		recordChange(event, user, changed)
 		if !change.Password {
 			delete(event.After, "password") // only the hash differs
@@ -87,4 +90,5 @@ func (s *Service) recreateAdmin(ctx context.Context, user, changed domain.User, 
 		_, err := s.keeper.EndTokens(ctx, user.PublicID) // of a log-in with the old password, meanwhile
 		return err
 	})
+	return written, err
 }

@@ -78,6 +78,22 @@ func TestEnsureAdminOfAnExistingAccount(t *testing.T) {
 	}
 }
 
+// TestEnsureAdminReportsWhatItHasWritten: the start of a server logs the change, also if the
+// start fails.
+func TestEnsureAdminReportsWhatItHasWritten(t *testing.T) {
+	t.Parallel()
+	for failing, written := range map[string]bool{
+		"audit.Ready": false, "blacklist.EndTokens": false, "users.Update": false, "audit.Record": true,
+	} {
+		s := newHarness()
+		s.Errors[failing] = domain.Unavailable
+		change, err := s.service().EnsureAdmin(ctx, email, password)
+		if !errors.Is(err, domain.Unavailable) || change.Promoted != written {
+			t.Errorf("%s fails: got %+v, %v", failing, change, err)
+		}
+	}
+}
+
 func TestEnsureAdminTriesAgainWhenTheAccountChanges(t *testing.T) {
 	t.Parallel()
 	for name, lost := range map[string]error{"changed": domain.ChangedMeanwhile, "deleted": domain.NotFound} {
