@@ -458,16 +458,6 @@ func TestCurrentUserIsTheSubjectOfTheClaims(t *testing.T) {
 	}
 }
 
-func TestCurrentUserOfADeletedAccountIsErrTokenInvalid(t *testing.T) {
-	t.Parallel()
-	s := newHarness()
-	s.Errors["users.ByPublicID"] = fmt.Errorf("users: %w", domain.NotFound)
-	got, err := s.service().CurrentUser(ctx, claims)
-	if !errors.Is(err, domain.ErrTokenInvalid) || errors.Is(err, domain.NotFound) || got != (domain.User{}) {
-		t.Errorf("got %+v, %v", got, err)
-	}
-}
-
 func TestLogOutBlacklistsTheTokenUntilItExpires(t *testing.T) {
 	t.Parallel()
 	s := newHarness()
