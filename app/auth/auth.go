@@ -87,7 +87,7 @@ func (s *Service) Register(ctx context.Context, email domain.Email, password dom
 		token, err = s.issue(user, domain.UUID{})
 		return err
 	})
-	return onlyIf(err, token)
+	return orZero(token, err)
 }
 
 // LogIn implements [ports.Auth].
@@ -120,7 +120,7 @@ func (s *Service) LogIn(ctx context.Context, email domain.Email, password domain
 		token, err = s.issue(user, cutOff)
 		return err
 	})
-	return onlyIf(err, token)
+	return orZero(token, err)
 }
 
 // account returns the account with the given email, or the zero User, and the cut-off
@@ -187,8 +187,8 @@ func (s *Service) issue(user domain.User, cutOff domain.UUID) (domain.AccessToke
 	return domain.AccessToken{Text: token, ExpiresIn: s.keeper.TokenTTL}, nil
 }
 
-// onlyIf returns the token if err is nil.
-func onlyIf(err error, token domain.AccessToken) (domain.AccessToken, error) {
+// orZero returns the zero value if there is an error.
+func orZero(token domain.AccessToken, err error) (domain.AccessToken, error) {
 	if err != nil {
 		return domain.AccessToken{}, err
 	}

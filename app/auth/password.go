@@ -30,7 +30,7 @@ func (s *Service) ChangePassword(ctx context.Context, claims domain.Claims, curr
 		token, err = s.issue(user, cutOff)
 		return err
 	})
-	return onlyIf(err, token)
+	return orZero(token, err)
 }
 
 // replaceHash replaces the hash of the password and returns the new one.
