@@ -19,7 +19,7 @@ type Disk struct {
 	root  *node
 	files map[int]*node     // open files and folders by descriptor
 	syncs map[int][]*change // the changes that a running Sync brings to disk, by call
-	moved map[int]*change   // the changes of running calls
+	begun map[int]*change   // the changes of running calls, by call
 }
 
 // node is a file or a folder. A node may have several names, or none.
@@ -56,7 +56,7 @@ type change struct {
 // NewDisk returns the folder before the process began. All of it is on disk.
 func NewDisk(folder string, trace *Trace) (*Disk, error) {
 	root, err := readNode(folder, ".")
-	return &Disk{trace: trace, root: root, files: map[int]*node{}, syncs: map[int][]*change{}, moved: map[int]*change{}}, err
+	return &Disk{trace: trace, root: root, files: map[int]*node{}, syncs: map[int][]*change{}, begun: map[int]*change{}}, err
 }
 
 func newFolder(path string, mode fs.FileMode) *node {
@@ -98,31 +98,35 @@ func (d *Disk) Replay(m Moment) error {
 	case Report:
 		return nil
 	case Write, Truncate, Sync, Close:
-		file := d.files[call.FD]
-		if file == nil && !m.End {
-			return fmt.Errorf("%s of the descriptor %d, which is not open", call.Op, call.FD)
-		}
-		if call.Op == Sync {
-			d.sync(m, file)
-			return nil
-		}
-		if call.Op == Close {
-			if !m.End {
-				delete(d.files, call.FD)
-			}
-			return nil
-		}
-		if !m.End {
-			d.add(m.Call, file, &change{isWrite: call.Op == Write, data: call.Data, offset: call.Offset + call.Size})
+		if err := d.replayDescriptor(m, call); err != nil {
+			return err
 		}
 	default:
 		if err := d.replayName(m, call); err != nil {
 			return fmt.Errorf("%s of %s: %w", call.Op, call.Path, err)
 		}
 	}
-	if c := d.moved[m.Call]; m.End && c != nil {
+	if c := d.begun[m.Call]; m.End && c != nil {
 		c.done = true
-		delete(d.moved, m.Call)
+		delete(d.begun, m.Call)
+	}
+	return nil
+}
+
+// replayDescriptor replays a call that has the descriptor of a file.
+func (d *Disk) replayDescriptor(m Moment, call Call) error {
+	file := d.files[call.FD]
+	if file == nil && !m.End {
+		return fmt.Errorf("%s of the descriptor %d, which is not open", call.Op, call.FD)
+	}
+	switch {
+	case call.Op == Sync:
+		d.sync(m, file)
+	case m.End:
+	case call.Op == Close:
+		delete(d.files, call.FD)
+	default:
+		d.add(m.Call, file, &change{isWrite: call.Op == Write, data: call.Data, offset: call.Offset + call.Size})
 	}
 	return nil
 }
@@ -130,7 +134,7 @@ func (d *Disk) Replay(m Moment) error {
 // add adds the change of a call that has begun.
 func (d *Disk) add(call int, to *node, c *change) {
 	to.pending = append(to.pending, c)
-	d.moved[call] = c
+	d.begun[call] = c
 	if c.removed != "" {
 		delete(to.now, c.removed)
 	}
@@ -158,7 +162,9 @@ func (d *Disk) sync(m Moment, file *node) {
 // replayName replays a call that names a file.
 func (d *Disk) replayName(m Moment, call Call) error {
 	if call.Path == "." && call.Op == Open {
-		d.bind(m, call, d.root)
+		if m.End {
+			d.files[call.FD] = d.root
+		}
 		return nil
 	}
 	folder, name, err := d.find(call.Path)
@@ -167,7 +173,7 @@ func (d *Disk) replayName(m Moment, call Call) error {
 	}
 	if m.End {
 		if call.Op == Open {
-			d.bind(m, call, folder.now[name])
+			d.files[call.FD] = folder.now[name]
 		}
 		return nil
 	}
@@ -200,12 +206,6 @@ func (d *Disk) replayName(m Moment, call Call) error {
 		d.add(m.Call, folder, c)
 	}
 	return nil
-}
-
-func (d *Disk) bind(m Moment, call Call, opened *node) {
-	if m.End {
-		d.files[call.FD] = opened
-	}
 }
 
 // find returns the folder of a path and the name in it.
@@ -311,11 +311,11 @@ func (s *State) keep(n *node, choose func(*node, *change) outcome) *node {
 	n.settle()
 	kept.content, kept.names = slices.Clone(n.content), maps.Clone(n.names)
 	for _, c := range n.pending {
-		f := outcome{kept: true}
+		o := outcome{kept: true}
 		if !c.synced {
-			f = choose(n, c)
+			o = choose(n, c)
 		}
-		kept.apply(c, f)
+		kept.apply(c, o)
 	}
 	for _, name := range slices.Sorted(maps.Keys(kept.names)) {
 		kept.names[name] = s.keep(kept.names[name], choose)
@@ -331,37 +331,37 @@ func (n *node) settle() {
 	}
 }
 
-func (n *node) apply(c *change, f outcome) {
+func (n *node) apply(c *change, o outcome) {
 	switch {
 	case n.isFolder:
-		if f.kept {
+		if o.kept {
 			delete(n.names, c.removed)
 			if c.name != "" {
 				n.names[c.name] = c.node
 			}
 		}
 	case !c.isWrite:
-		if f.kept {
+		if o.kept {
 			n.resize(c.offset)
 		}
 	default:
-		n.write(c, f)
+		n.write(c, o)
 	}
 }
 
 // sector is the number of bytes that a disk writes as a whole.
 const sector = 512
 
-func (n *node) write(c *change, f outcome) {
-	if end := c.offset + int64(len(c.data)); f.lengths && end > int64(len(n.content)) {
+func (n *node) write(c *change, o outcome) {
+	if end := c.offset + int64(len(c.data)); o.lengths && end > int64(len(n.content)) {
 		n.resize(end)
 	}
-	if !f.kept {
+	if !o.kept {
 		return
 	}
 	for from := int64(0); from < int64(len(c.data)); {
 		to := min(from+sector-(c.offset+from)%sector, int64(len(c.data)))
-		if f.torn == nil || !f.torn() {
+		if o.torn == nil || !o.torn() {
 			if end := c.offset + to; end > int64(len(n.content)) {
 				n.resize(end)
 			}

@@ -48,7 +48,7 @@ func record(ctx context.Context, folder string, env []string) (*Trace, error) {
 		return nil, err
 	}
 	defer context.AfterFunc(ctx, func() { _ = syscall.Kill(pid, syscall.SIGKILL) })()
-	r := &recorder{folder: folder, files: map[int]string{}, running: map[int]int{}}
+	r := &recorder{folder: folder, failed: map[int]bool{}, files: map[int]string{}, running: map[int]int{}}
 	status, err := r.follow(pid)
 	if err != nil {
 		_ = syscall.Kill(pid, syscall.SIGKILL)
@@ -112,7 +112,7 @@ func notPermitted(err error) error {
 type recorder struct {
 	folder   string
 	trace    Trace
-	failed   map[int]bool   // calls
+	failed   map[int]bool   // the calls that returned an error, by index
 	files    map[int]string // paths of the open files in the folder by descriptor
 	running  map[int]int    // the call that a thread has begun
 	problems []error
@@ -121,7 +121,6 @@ type recorder struct {
 // follow lets the process run from stop to stop until it ends.
 func (r *recorder) follow(pid int) (syscall.WaitStatus, error) {
 	known := map[int]bool{pid: true}
-	r.failed = map[int]bool{}
 	for {
 		var status syscall.WaitStatus
 		// __WNOTHREAD: the test may have other children, which are not ours to wait for.
