@@ -173,6 +173,7 @@ func (s *Service) rehash(ctx context.Context, user domain.User, password domain.
 	_ = s.keeper.Users.Update(ctx, user, changed)
 }
 
+// issue returns a new token for the account. The token carries the value of the cut-off.
 func (s *Service) issue(user domain.User, cutOff domain.UUID) (domain.AccessToken, error) {
 	id, err := uuid.NewV7() // the version matters: see domain.BlacklistedToken.ForgottenThrough
 	if err != nil {

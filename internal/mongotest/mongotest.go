@@ -51,7 +51,7 @@ type Server struct {
 	stdout   *bufio.Reader
 	stderr   bytes.Buffer
 	orders   sync.Mutex // held while an order is given
-	chaos    bool       // a restarted set goes on to fail
+	chaos    bool       // Chaos was called, and Calm was not called since
 }
 
 // New returns the server that MONGODB_URI names. If the variable is empty, New

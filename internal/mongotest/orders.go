@@ -60,8 +60,8 @@ func (s *Server) Calm(t testing.TB) {
 
 // Chaos lets the replica set fail at random, until the order [Server.Calm], if
 // FERRETDB_CHAOS is set: connections are cut before and after commands, and the primary
-// changes during commands, sometimes with up to half a second without one. Only commands that the
-// driver repeats fail so. A restarted set goes on to fail.
+// changes during commands, sometimes with up to half a second without one. Only commands
+// that the driver repeats fail in this way. A restarted set goes on to fail.
 func (s *Server) Chaos(t testing.TB) {
 	t.Helper()
 	if os.Getenv(chaosVariable) == "" || s.external {

@@ -30,8 +30,8 @@ var undocumented = []string{
 	"Access-Control-Allow-Methods", "Access-Control-Allow-Headers",
 }
 
-// everywhere has, for each status that any path may have, the response in the components
-// of the document.
+// everywhere has the responses that the operations need not name, because a request with any
+// path may get them. Each refers to the components of the document.
 var everywhere = map[string]any{
 	"400": reference("BadRequest"), "404": reference("NotFound"), "405": reference("MethodNotAllowed"),
 	"408": reference("RequestTimeout"), "413": reference("ContentTooLarge"), "431": reference("HeadersTooLarge"),
@@ -67,9 +67,8 @@ type header struct {
 	schema   *jsonschema.Schema
 }
 
-// Parse parses a document in JSON. The document must have the
-// responses BadRequest, NotFound, MethodNotAllowed, RequestTimeout,
-// ContentTooLarge and HeadersTooLarge among its components.
+// Parse parses a document in JSON. The document must have the responses BadRequest, NotFound,
+// MethodNotAllowed, RequestTimeout, ContentTooLarge and HeadersTooLarge among its components.
 func Parse(text []byte) (*Document, error) {
 	root, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
