@@ -36,7 +36,7 @@ type Shell struct {
 	dir     string // of the scripts, the wrapper and the output
 	work    string // the working folder of the commands
 	stdin   io.Writer
-	done    <-chan string // a line for each command that has ended
+	done    <-chan string // a line when a command has ended
 	log     <-chan string // the lines of the servers' logs
 	scripts int
 	curl    map[string]string // address in the file → real address
@@ -102,11 +102,11 @@ func (s *Shell) pipe() (lines <-chan string, end *os.File) {
 // such as the URI of a database that the test has started.
 func (s *Shell) Substitute(documented, actual string) { s.texts[documented] = actual }
 
-// server matches a command that runs a server: widgetd without a command or with "serve".
-var server = regexp.MustCompile(`^([A-Za-z_]+=\S* +)*widgetd( +serve)?( +--?[a-z-]+.*| +[0-9]*>.*)?$`)
+// runsServer matches a command that runs a server: widgetd without a command or with "serve".
+var runsServer = regexp.MustCompile(`^([A-Za-z_]+=\S* +)*widgetd( +serve)?( +--?[a-z-]+.*| +[0-9]*>.*)?$`)
 
-// notServing matches a command that server matches too, and that exits at once.
-var notServing = regexp.MustCompile(`^\S+ +--(help|version)\b`)
+// exitsAtOnce matches the commands that runsServer matches too although they run no server.
+var exitsAtOnce = regexp.MustCompile(`^\S+ +--(help|version)\b`)
 
 // Run runs a command and returns what it prints on its standard output and standard error.
 // If the command starts a server, Run returns as soon as the server listens.
@@ -116,7 +116,7 @@ func (s *Shell) Run(command string) (output string) {
 	for documented, actual := range s.texts {
 		command = strings.ReplaceAll(command, documented, actual)
 	}
-	if server.MatchString(command) && !notServing.MatchString(command) {
+	if runsServer.MatchString(command) && !exitsAtOnce.MatchString(command) {
 		return s.serve(command)
 	}
 	script := s.script(command)
@@ -127,14 +127,14 @@ func (s *Shell) Run(command string) (output string) {
 			return strings.Contains(line, " again") || strings.Contains(line, "as they are") || strings.Contains(line, "as it is")
 		})
 	}
-	if output = s.output(script); program.MatchString(command) {
+	if output = s.output(script); runsWidgetd.MatchString(command) {
 		output = withoutLog(output)
 	}
 	return output
 }
 
-// program matches a command that runs widgetd.
-var program = regexp.MustCompile(`\bwidgetd `)
+// runsWidgetd matches a command that runs widgetd.
+var runsWidgetd = regexp.MustCompile(`\bwidgetd `)
 
 // withoutLog returns the output of widgetd without the lines of its log. At a terminal these
 // lines look different.
