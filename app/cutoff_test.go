@@ -11,27 +11,6 @@ import (
 	"github.com/widgetd/widgetd/ports/conformance/sample"
 )
 
-// last returns the index of the last server, which is another one than the first on a
-// shared store.
-func (f *fleet) last() int { return len(f.apps) - 1 }
-
-// claims returns the claims of a token that server i accepts.
-func (f *fleet) claims(i int, token string) domain.Claims {
-	f.Helper()
-	claims, err := f.apps[i].Auth.Authenticate(f.Context(), token)
-	if err != nil {
-		f.Fatalf("server %d refuses a valid token: %v", i, err)
-	}
-	return claims
-}
-
-// account returns the account of the credentials.
-func (f *fleet) account() domain.User {
-	f.Helper()
-	email, _ := credentialsOfAdmin()
-	return sample.Must(f.apps[0].Accounts.Find(f.Context(), domain.Operator(), email))
-}
-
 // TestLogOutEverywhereWithinOneSecond ends all tokens 30 times, on servers whose clocks
 // differ by 3 seconds. The clocks stand still: tokens of before and after are issued
 // within the same second.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -54,6 +55,34 @@ func withAdmin() app.Config {
 // credentialsOfAdmin returns the email and password of that administrator.
 func credentialsOfAdmin() (domain.Email, domain.Password) {
 	return sample.Email(adminEmail), sample.Password(adminPassword)
+}
+
+// embedded returns a config with an embedded store in a folder that does not exist.
+func embedded(t *testing.T) app.Config {
+	c := config()
+	c.DataDir = filepath.Join(t.TempDir(), "data")
+	return c
+}
+
+// keyless returns a config without a key, with a data folder that does not exist.
+func keyless(t *testing.T) app.Config {
+	c := embedded(t)
+	c.SecretKey = ""
+	return c
+}
+
+// onMongoDB returns a config with a MongoDB at an address at which nothing listens.
+func onMongoDB(t *testing.T) app.Config {
+	c := embedded(t)
+	c.MongoDBURI = "mongodb://ada:s3cr3t@127.0.0.1:1/?timeoutMS=100"
+	return c
+}
+
+// quiet are the options of a test that does not look at the log.
+func quiet() []app.Option {
+	log := slog.New(slog.DiscardHandler)
+	audit := app.NewAuditLog(io.Discard, func(to io.Writer) slog.Handler { return slog.NewTextHandler(to, nil) })
+	return []app.Option{app.WithLogger(log), app.WithAudit(audit), app.WithPasswordHasher(plainHasher{})}
 }
 
 // parts are the implementations of the driven ports in a test. A test can replace

@@ -3,7 +3,6 @@ package app_test
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -19,20 +18,6 @@ import (
 	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/internal/testlog"
 )
-
-// quiet are the options of a test that does not look at the log.
-func quiet() []app.Option {
-	log := slog.New(slog.DiscardHandler)
-	audit := app.NewAuditLog(io.Discard, func(to io.Writer) slog.Handler { return slog.NewTextHandler(to, nil) })
-	return []app.Option{app.WithLogger(log), app.WithAudit(audit), app.WithPasswordHasher(plainHasher{})}
-}
-
-// embedded returns a config of a folder that does not exist.
-func embedded(t *testing.T) app.Config {
-	c := config()
-	c.DataDir = filepath.Join(t.TempDir(), "data")
-	return c
-}
 
 // addAdmin adds the administrator to the store, and returns how it was opened.
 func addAdmin(t *testing.T, c app.Config, options ...app.Option) *app.Accounts {

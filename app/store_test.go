@@ -17,18 +17,6 @@ import (
 	"github.com/widgetd/widgetd/ports/fakes"
 )
 
-// unusedAddress is an address at which nothing listens.
-const unusedAddress = "127.0.0.1:1"
-
-// onMongoDB returns a config with a MongoDB that does not answer.
-func onMongoDB(t *testing.T) app.Config {
-	t.Helper()
-	c := config()
-	c.MongoDBURI = "mongodb://ada:s3cr3t@" + unusedAddress + "/?timeoutMS=100"
-	c.DataDir = filepath.Join(t.TempDir(), "data")
-	return c
-}
-
 func TestNewRefusesBadSettingsBeforeItConnectsToMongoDB(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

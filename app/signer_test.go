@@ -11,13 +11,6 @@ import (
 	"github.com/widgetd/widgetd/app"
 )
 
-// keyless returns a config without a key, with a data folder that does not exist.
-func keyless(t *testing.T) app.Config {
-	c := config()
-	c.SecretKey, c.DataDir = "", filepath.Join(t.TempDir(), "data")
-	return c
-}
-
 func TestServersThatStartTogetherUseOneGeneratedKey(t *testing.T) {
 	t.Parallel()
 	c, p := keyless(t), inMemory()
