@@ -1,16 +1,15 @@
 package transfer_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"reflect"
 	"strings"
 	"sync"
 	"testing"
 	"testing/iotest"
-	"time"
 
 	"github.com/widgetd/widgetd/adapters/memory"
 	"github.com/widgetd/widgetd/app/internal/calls"
@@ -20,88 +19,6 @@ import (
 	"github.com/widgetd/widgetd/ports/conformance/sample"
 	"github.com/widgetd/widgetd/ports/fakes"
 )
-
-// harness is a service on fakes that record their calls. Every record exists already if
-// exists is set.
-type harness struct {
-	calls.Recorder
-	audit  *fakes.AuditMock
-	exists bool
-}
-
-func (h *harness) config() transfer.Config {
-	h.audit = h.Audit()
-	user := sample.User(1)
-	widget := sample.Widget("w")
-	return transfer.Config{
-		Audit: h.audit,
-		Clock: &fakes.ClockMock{NowFunc: func() time.Time { return now }},
-		Users: &fakes.UserRepositoryMock{
-			SliceFunc: func(_ context.Context, _ string, limit int) (domain.Slice[domain.User], error) {
-				return calls.Result(domain.Slice[domain.User]{Items: []domain.User{user}}, h.Call(fmt.Sprintf("users.Slice of %d", limit)))
-			},
-			AddAllFunc: func(_ context.Context, users []domain.User) ([]error, error) {
-				return calls.Result(h.each(len(users)), h.Call("users.AddAll"))
-			},
-			ByPublicIDFunc: func(context.Context, domain.UUID) (domain.User, error) {
-				if err := h.Call("users.ByPublicID"); err != nil {
-					return domain.User{}, err
-				}
-				return domain.User{}, domain.NotFound
-			},
-			ByEmailFunc: func(context.Context, domain.Email) (domain.User, error) {
-				return calls.Result(user, h.Call("users.ByEmail"))
-			},
-		},
-		Widgets: &fakes.WidgetRepositoryMock{
-			SliceFunc: func(_ context.Context, query domain.WidgetQuery, _ string, limit int) (domain.Slice[domain.Widget], error) {
-				return calls.Result(domain.Slice[domain.Widget]{Items: []domain.Widget{widget}}, h.Call(fmt.Sprintf("%v of %d", query, limit)))
-			},
-			AddAllFunc: func(_ context.Context, widgets []domain.Widget) ([]error, error) {
-				return calls.Result(h.each(len(widgets)), h.Call("widgets.AddAll"))
-			},
-			ByNameFunc: func(context.Context, domain.WidgetName) (domain.Widget, error) {
-				return calls.Result(widget, h.Call("widgets.ByName"))
-			},
-			RemoveOwnerEmailFunc: func(context.Context, domain.UUID) error { return h.Call("widgets.RemoveOwnerEmail") },
-		},
-		Blacklist: &fakes.TokenBlacklistMock{
-			TokensFunc: func(_ context.Context, _ string, limit int) (domain.Slice[domain.BlacklistedToken], error) {
-				return calls.Result(domain.Slice[domain.BlacklistedToken]{Items: []domain.BlacklistedToken{{ID: sample.ID(1)}}}, h.Call(fmt.Sprintf("blacklist.Tokens of %d", limit)))
-			},
-			CutOffsFunc: func(_ context.Context, _ string, limit int) (domain.Slice[domain.CutOff], error) {
-				return calls.Result(domain.Slice[domain.CutOff]{Items: []domain.CutOff{cutOff(1, sample.ID(2))}}, h.Call(fmt.Sprintf("blacklist.CutOffs of %d", limit)))
-			},
-			CheckFunc: func(context.Context, domain.Claims) (domain.Revocation, error) {
-				return calls.Result(domain.Revocation{LoggedOut: h.exists}, h.Call("blacklist.Check"))
-			},
-			AddFunc: func(context.Context, domain.BlacklistedToken) error { return h.Call("blacklist.Add") },
-			CutOffFunc: func(context.Context, domain.UUID) (value domain.UUID, err error) {
-				if h.exists {
-					value = domain.AccountDeleted
-				}
-				return calls.Result(value, h.Call("blacklist.CutOff"))
-			},
-			EndTokensFunc: func(context.Context, domain.CutOff) error { return h.Call("blacklist.EndTokens") },
-		},
-		NewID: func() domain.UUID { return sample.ID(1000) },
-	}
-}
-
-// each returns what AddAll returns for n records.
-func (h *harness) each(n int) []error {
-	each := make([]error, n)
-	for i := range each {
-		if h.exists {
-			each[i] = domain.AlreadyExists
-		}
-	}
-	return each
-}
-
-func fileOfEachKind() io.Reader {
-	return strings.NewReader(header + lineOf["account"] + lineOf["widget"] + lineOf["token"] + cutOffLine(1, domain.AccountDeleted) + end(1, 1, 1, 1))
-}
 
 func TestFailureOfAPortEndsTheUseCase(t *testing.T) {
 	t.Parallel()
@@ -304,5 +221,83 @@ func TestTokensAndCutOffsAreStoredConcurrently(t *testing.T) {
 	}
 	if most > 16 {
 		t.Errorf("%d calls ran at once", most)
+	}
+}
+
+var errDiskFull = errors.New("no space left on device")
+
+// smallDisk is a writer with room for some bytes.
+type smallDisk struct {
+	bytes.Buffer
+	room int
+}
+
+func (d *smallDisk) Write(p []byte) (int, error) {
+	fits := p[:min(len(p), d.room)]
+	d.room -= len(fits)
+	d.Buffer.Write(fits)
+	if len(fits) < len(p) {
+		return len(fits), errDiskFull
+	}
+	return len(fits), nil
+}
+
+// TestExportReturnsTheErrorOfTheWriter: a disk is full. The file has no last line.
+func TestExportReturnsTheErrorOfTheWriter(t *testing.T) {
+	t.Parallel()
+	store := memory.New()
+	fill(t, store, 3, 200)
+	whole := len(header) + len(strings.Join(export(t, store), ""))
+	for room := 0; room < whole; room += 1 + whole/10 {
+		disk := &smallDisk{room: room}
+		if err := transfer.New(config(store)).Export(t.Context(), domain.Operator(), disk); !errors.Is(err, errDiskFull) {
+			t.Errorf("with room for %d of %d bytes Export returned %v", room, whole, err)
+		}
+		_, _, err := importText(t, memory.New(), disk.String())
+		if !errors.Is(err, domain.Invalid) {
+			t.Errorf("an import of %d of %d bytes returned %v", room, whole, err)
+		}
+	}
+}
+
+// TestExportEndsWithItsContext ends the context before and during an export.
+func TestExportEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	store := memory.New()
+	fill(t, store, 3, 150)
+	for _, after := range []int{0, 1, 2, 3, 7} {
+		ctx, end := context.WithCancel(t.Context())
+		c := config(store)
+		calls := 0
+		count := func() {
+			if calls++; calls >= after {
+				end()
+			}
+		}
+		c.Users = &fakes.UserRepositoryMock{SliceFunc: func(_ context.Context, position string, limit int) (domain.Slice[domain.User], error) {
+			defer count()
+			return store.Users().Slice(t.Context(), position, limit) // does not see the end
+		}}
+		c.Widgets = &fakes.WidgetRepositoryMock{SliceFunc: func(_ context.Context, query domain.WidgetQuery, position string, limit int) (domain.Slice[domain.Widget], error) {
+			defer count()
+			return store.Widgets().Slice(t.Context(), query, position, limit)
+		}}
+		c.Blacklist = &fakes.TokenBlacklistMock{
+			TokensFunc: func(_ context.Context, position string, limit int) (domain.Slice[domain.BlacklistedToken], error) {
+				defer count()
+				return store.Blacklist().Tokens(t.Context(), position, limit)
+			},
+			CutOffsFunc: func(_ context.Context, position string, limit int) (domain.Slice[domain.CutOff], error) {
+				defer count()
+				return store.Blacklist().CutOffs(t.Context(), position, limit)
+			},
+		}
+		if after == 0 {
+			end()
+		}
+		err := transfer.New(c).Export(ctx, domain.Operator(), io.Discard)
+		if !errors.Is(err, domain.Unavailable) || !errors.Is(err, context.Canceled) || calls != after {
+			t.Errorf("after the end of the context in call %d, Export made %d calls and returned %v", after, calls, err)
+		}
 	}
 }

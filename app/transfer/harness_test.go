@@ -9,14 +9,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/widgetd/widgetd/app/internal/calls"
 	"github.com/widgetd/widgetd/app/transfer"
 	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/ports"
 	"github.com/widgetd/widgetd/ports/conformance/sample"
 	"github.com/widgetd/widgetd/ports/fakes"
 )
-
-const argon2idHash = "$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4"
 
 var now = time.Date(2026, 11, 28, 23, 57, 21, 500_000_000, time.UTC)
 
@@ -45,13 +44,6 @@ func export(t testing.TB, store ports.Store) []string {
 		t.Fatalf("the export is %q", file.String())
 	}
 	return lines[1:]
-}
-
-const header = `{"kind":"header","format":"widgetd-export","version":1,"exported_at":"2026-11-28T23:57:21.5Z","program":"v1.2.3"}` + "\n"
-
-// end returns a last line.
-func end(accounts, widgets, tokens, cutOffs int) string {
-	return fmt.Sprintf(`{"kind":"end","accounts":%d,"widgets":%d,"tokens":%d,"cut_offs":%d}`+"\n", accounts, widgets, tokens, cutOffs)
 }
 
 // refusals collects the lines that an import refuses.
@@ -196,4 +188,82 @@ func (g generator) cutOff() domain.CutOff {
 		value = domain.AccountDeleted
 	}
 	return domain.CutOff{Subject: g.id(), Value: value, ExpiresAt: g.time().Truncate(time.Second), Lifetime: time.Duration(g.IntN(1e9)) * time.Second}
+}
+
+// harness is a service on fakes that record their calls. Every record exists already if
+// exists is set.
+type harness struct {
+	calls.Recorder
+	audit  *fakes.AuditMock
+	exists bool
+}
+
+func (h *harness) config() transfer.Config {
+	h.audit = h.Audit()
+	user := sample.User(1)
+	widget := sample.Widget("w")
+	return transfer.Config{
+		Audit: h.audit,
+		Clock: &fakes.ClockMock{NowFunc: func() time.Time { return now }},
+		Users: &fakes.UserRepositoryMock{
+			SliceFunc: func(_ context.Context, _ string, limit int) (domain.Slice[domain.User], error) {
+				return calls.Result(domain.Slice[domain.User]{Items: []domain.User{user}}, h.Call(fmt.Sprintf("users.Slice of %d", limit)))
+			},
+			AddAllFunc: func(_ context.Context, users []domain.User) ([]error, error) {
+				return calls.Result(h.each(len(users)), h.Call("users.AddAll"))
+			},
+			ByPublicIDFunc: func(context.Context, domain.UUID) (domain.User, error) {
+				if err := h.Call("users.ByPublicID"); err != nil {
+					return domain.User{}, err
+				}
+				return domain.User{}, domain.NotFound
+			},
+			ByEmailFunc: func(context.Context, domain.Email) (domain.User, error) {
+				return calls.Result(user, h.Call("users.ByEmail"))
+			},
+		},
+		Widgets: &fakes.WidgetRepositoryMock{
+			SliceFunc: func(_ context.Context, query domain.WidgetQuery, _ string, limit int) (domain.Slice[domain.Widget], error) {
+				return calls.Result(domain.Slice[domain.Widget]{Items: []domain.Widget{widget}}, h.Call(fmt.Sprintf("%v of %d", query, limit)))
+			},
+			AddAllFunc: func(_ context.Context, widgets []domain.Widget) ([]error, error) {
+				return calls.Result(h.each(len(widgets)), h.Call("widgets.AddAll"))
+			},
+			ByNameFunc: func(context.Context, domain.WidgetName) (domain.Widget, error) {
+				return calls.Result(widget, h.Call("widgets.ByName"))
+			},
+			RemoveOwnerEmailFunc: func(context.Context, domain.UUID) error { return h.Call("widgets.RemoveOwnerEmail") },
+		},
+		Blacklist: &fakes.TokenBlacklistMock{
+			TokensFunc: func(_ context.Context, _ string, limit int) (domain.Slice[domain.BlacklistedToken], error) {
+				return calls.Result(domain.Slice[domain.BlacklistedToken]{Items: []domain.BlacklistedToken{{ID: sample.ID(1)}}}, h.Call(fmt.Sprintf("blacklist.Tokens of %d", limit)))
+			},
+			CutOffsFunc: func(_ context.Context, _ string, limit int) (domain.Slice[domain.CutOff], error) {
+				return calls.Result(domain.Slice[domain.CutOff]{Items: []domain.CutOff{cutOff(1, sample.ID(2))}}, h.Call(fmt.Sprintf("blacklist.CutOffs of %d", limit)))
+			},
+			CheckFunc: func(context.Context, domain.Claims) (domain.Revocation, error) {
+				return calls.Result(domain.Revocation{LoggedOut: h.exists}, h.Call("blacklist.Check"))
+			},
+			AddFunc: func(context.Context, domain.BlacklistedToken) error { return h.Call("blacklist.Add") },
+			CutOffFunc: func(context.Context, domain.UUID) (value domain.UUID, err error) {
+				if h.exists {
+					value = domain.AccountDeleted
+				}
+				return calls.Result(value, h.Call("blacklist.CutOff"))
+			},
+			EndTokensFunc: func(context.Context, domain.CutOff) error { return h.Call("blacklist.EndTokens") },
+		},
+		NewID: func() domain.UUID { return sample.ID(1000) },
+	}
+}
+
+// each returns what AddAll returns for n records.
+func (h *harness) each(n int) []error {
+	each := make([]error, n)
+	for i := range each {
+		if h.exists {
+			each[i] = domain.AlreadyExists
+		}
+	}
+	return each
 }

@@ -2,7 +2,6 @@ package transfer_test
 
 import (
 	"errors"
-	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,32 +14,6 @@ import (
 	"github.com/widgetd/widgetd/ports"
 	"github.com/widgetd/widgetd/ports/conformance/sample"
 )
-
-// Lines of records. The n-th account has the n-th id.
-func accountLine(n int) string { return accountLineOf(n, fmt.Sprintf("User.%d@example.com", n)) }
-
-func accountLineOf(n int, email string) string {
-	return fmt.Sprintf(`{"kind":"account","public_id":%q,"email":%q,"password_hash":"hash of user %d","admin":false,"disabled":false,"registered_on":"2026-03-04T05:06:07.089Z"}`+"\n", sample.ID(n), email, n)
-}
-
-func widgetLine(name, createdAt string) string {
-	return fmt.Sprintf(`{"kind":"widget","name":%q,"info_url":"https://example.com/","deadline":"2027-05-13T23:59:59Z","created_at":%q,"owner":{"public_id":%q,"email":"User.0@example.com"},"version":5}`+"\n", name, createdAt, sample.ID(0))
-}
-
-func tokenLine(n int, lifetime int) string {
-	return fmt.Sprintf(`{"kind":"token","id":%q,"expires_at":"2030-01-01T00:00:00Z","lifetime":%d}`+"\n", sample.ID(n), lifetime)
-}
-
-func cutOffLine(n int, value domain.UUID) string {
-	return fmt.Sprintf(`{"kind":"cut_off","public_id":%q,"value":%q,"expires_at":"2030-01-01T00:00:00Z","lifetime":60}`+"\n", sample.ID(n), value)
-}
-
-const createdAt = "2026-11-22T06:55:07Z"
-
-// lineOf returns a valid line of each kind.
-var lineOf = map[string]string{
-	"account": accountLine(1), "widget": widgetLine("w", createdAt), "token": tokenLine(1, 60), "cut_off": cutOffLine(1, sample.ID(2)),
-}
 
 // TestFileThatIsNotOneWholeExportIsInvalid: the good lines before the fault are imported,
 // and the message says what to do.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -16,7 +15,6 @@ import (
 	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/ports"
 	"github.com/widgetd/widgetd/ports/conformance/sample"
-	"github.com/widgetd/widgetd/ports/fakes"
 )
 
 // TestExportIsAsDocumented compares an export with the text in the package comment, except
@@ -118,82 +116,4 @@ func TestInterruptedImportIsRunAgain(t *testing.T) {
 			t.Errorf("the store differs after an interruption after %d records", first.Added)
 		}
 	}
-}
-
-// TestExportEndsWithItsContext ends the context before and during an export.
-func TestExportEndsWithItsContext(t *testing.T) {
-	t.Parallel()
-	store := memory.New()
-	fill(t, store, 3, 150)
-	for _, after := range []int{0, 1, 2, 3, 7} {
-		ctx, end := context.WithCancel(t.Context())
-		c := config(store)
-		calls := 0
-		count := func() {
-			if calls++; calls >= after {
-				end()
-			}
-		}
-		c.Users = &fakes.UserRepositoryMock{SliceFunc: func(_ context.Context, position string, limit int) (domain.Slice[domain.User], error) {
-			defer count()
-			return store.Users().Slice(t.Context(), position, limit) // does not see the end
-		}}
-		c.Widgets = &fakes.WidgetRepositoryMock{SliceFunc: func(_ context.Context, query domain.WidgetQuery, position string, limit int) (domain.Slice[domain.Widget], error) {
-			defer count()
-			return store.Widgets().Slice(t.Context(), query, position, limit)
-		}}
-		c.Blacklist = &fakes.TokenBlacklistMock{
-			TokensFunc: func(_ context.Context, position string, limit int) (domain.Slice[domain.BlacklistedToken], error) {
-				defer count()
-				return store.Blacklist().Tokens(t.Context(), position, limit)
-			},
-			CutOffsFunc: func(_ context.Context, position string, limit int) (domain.Slice[domain.CutOff], error) {
-				defer count()
-				return store.Blacklist().CutOffs(t.Context(), position, limit)
-			},
-		}
-		if after == 0 {
-			end()
-		}
-		err := transfer.New(c).Export(ctx, domain.Operator(), io.Discard)
-		if !errors.Is(err, domain.Unavailable) || !errors.Is(err, context.Canceled) || calls != after {
-			t.Errorf("after the end of the context in call %d, Export made %d calls and returned %v", after, calls, err)
-		}
-	}
-}
-
-// TestExportReturnsTheErrorOfTheWriter: a disk is full. The file has no last line.
-func TestExportReturnsTheErrorOfTheWriter(t *testing.T) {
-	t.Parallel()
-	store := memory.New()
-	fill(t, store, 3, 200)
-	whole := len(header) + len(strings.Join(export(t, store), ""))
-	for room := 0; room < whole; room += 1 + whole/10 {
-		disk := &smallDisk{room: room}
-		if err := transfer.New(config(store)).Export(t.Context(), domain.Operator(), disk); !errors.Is(err, errDiskFull) {
-			t.Errorf("with room for %d of %d bytes Export returned %v", room, whole, err)
-		}
-		_, _, err := importText(t, memory.New(), disk.String())
-		if !errors.Is(err, domain.Invalid) {
-			t.Errorf("an import of %d of %d bytes returned %v", room, whole, err)
-		}
-	}
-}
-
-var errDiskFull = errors.New("no space left on device")
-
-// smallDisk is a writer with room for some bytes.
-type smallDisk struct {
-	bytes.Buffer
-	room int
-}
-
-func (d *smallDisk) Write(p []byte) (int, error) {
-	fits := p[:min(len(p), d.room)]
-	d.room -= len(fits)
-	d.Buffer.Write(fits)
-	if len(fits) < len(p) {
-		return len(fits), errDiskFull
-	}
-	return len(fits), nil
 }
