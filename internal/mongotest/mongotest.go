@@ -127,7 +127,12 @@ func (s *Server) Kill(t testing.TB) {
 // Restart starts a killed server again, with the same addresses and data.
 func (s *Server) Restart(t testing.TB) {
 	t.Helper()
-	s.start(t, strings.Trim(strings.TrimPrefix(s.uri, "mongodb://"), "/"))
+	s.start(t, s.addresses())
+}
+
+// addresses returns the addresses of the members, separated by commas.
+func (s *Server) addresses() string {
+	return strings.Trim(strings.TrimPrefix(s.uri, "mongodb://"), "/")
 }
 
 func (s *Server) start(t testing.TB, addresses string) {

@@ -14,7 +14,7 @@ func TestServerStopsWhenItsTestEnds(t *testing.T) {
 			var addresses []string
 			t.Run("test", func(t *testing.T) {
 				server := start(t)
-				addresses = strings.Split(strings.Trim(strings.TrimPrefix(server.uri, "mongodb://"), "/"), ",")
+				addresses = strings.Split(server.addresses(), ",")
 				for range 2 {
 					wantListening(t, addresses, true)
 					server.Kill(t)

@@ -56,7 +56,7 @@ func hello(t *testing.T, member string) (d described) {
 func TestMembersDescribeOneReplicaSet(t *testing.T) {
 	t.Parallel()
 	server := Start(t)
-	members := strings.Split(strings.Trim(strings.TrimPrefix(server.uri, "mongodb://"), "/"), ",")
+	members := strings.Split(server.addresses(), ",")
 	for primary := range 4 { // the fourth is the first again
 		for i, member := range members {
 			want := described{"rs", members, member, members[primary%3], i == primary%3}
