@@ -5,9 +5,9 @@ import (
 	"net/netip"
 )
 
-// normalProxies returns networks that contain client addresses as the server knows
-// them. A network of IPv4 addresses that is written in IPv6 (::ffff:10.0.0.0/104)
-// becomes the IPv4 network. The bits after the prefix become 0.
+// normalProxies returns the networks in the form in which the server compares them with client
+// addresses. A network of IPv4 addresses that is written in IPv6 (::ffff:10.0.0.0/104) becomes
+// the IPv4 network. The bits after the prefix become 0.
 func normalProxies(proxies []netip.Prefix) ([]netip.Prefix, error) {
 	var networks []netip.Prefix
 	for _, proxy := range proxies {

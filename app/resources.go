@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	// maxConnections is the most that the machine's resources allow by default.
+	// maxConnections is the maximum number of connections that the resources allow.
 	maxConnections = 10_000
 
 	// baseBytes is the memory of a server without connections: of the program, of
@@ -25,11 +25,12 @@ const (
 	// store, the database's connections, the log, the metrics.
 	maxOtherFiles = 160
 
-	// The memory of requests that arrive slowly and of responses that are not read is
-	// a sixteenth of all, and at most this.
+	// maxBufferedBytes is the maximum memory for requests that arrive slowly and for
+	// responses that are not read. They may use a sixteenth of the memory.
 	maxBufferedBytes = 64 << 20
 
-	// The block of HeadStart is a 32nd of the memory, and at most this.
+	// maxHeadStart is the maximum size of the block of HeadStart, which is a 32nd of the
+	// memory.
 	maxHeadStart = 12 << 20
 )
 
@@ -45,10 +46,10 @@ func availableResources() resources {
 	return resources{memory: min(memoryLimit(os.ReadFile), dataLimit()), files: fileLimit()}
 }
 
-// BoundMemory makes the garbage collector keep the program within five eighths of
-// the memory that the machine and the container allow; the rest is for the system's
-// buffers of connections. Of a limit on the process's own memory (RLIMIT_DATA) the program
-// gets one half, because memory that the collector has given back counts too. BoundMemory
+// BoundMemory makes the garbage collector keep the program within five eighths of the memory
+// that the machine and the container allow. The rest is for the system's buffers of
+// connections. If the memory of the process is limited (RLIMIT_DATA), the program gets one
+// half of the limit, because memory that the collector has given back counts too. BoundMemory
 // does nothing if GOMEMLIMIT is set.
 func BoundMemory() {
 	memory := availableResources().memory
