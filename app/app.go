@@ -176,7 +176,7 @@ func (a *App) connect(ctx context.Context) error {
 	a.Widgets = widgets.New(widgets.Config{
 		Widgets: store.Widgets(), Users: store.Users(), Clock: clock, Audit: audit, CursorKey: store.CursorKey(),
 	})
-	a.Keys = keys.New(keys.Config{Ring: a.keyRing(), Audit: audit})
+	a.Keys = keys.New(keys.Config{Ring: serverKeys{a}, Audit: audit})
 	a.Transfer = a.newTransfer()
 	a.Maintenance = a.newMaintenance(a.store)
 	a.departures = departures.New(departures.Config{Users: store.Users(), Widgets: store.Widgets(), Clock: clock})

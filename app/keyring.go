@@ -9,18 +9,43 @@ import (
 	"github.com/widgetd/widgetd/ports"
 )
 
+// serverKeys implements [ports.KeyRing] for a server, whose keys [App.ReloadKeys] may replace.
+type serverKeys struct{ app *App }
+
+var _ ports.KeyRing = serverKeys{}
+
+// List implements [ports.KeyRing].
+func (k serverKeys) List(ctx context.Context) ([]domain.TokenKey, error) {
+	return k.app.keyRing().List(ctx)
+}
+
+// Rotate implements [ports.KeyRing].
+func (k serverKeys) Rotate(ctx context.Context) (domain.TokenKey, error) {
+	return k.app.keyRing().Rotate(ctx)
+}
+
+// keyRing returns the keys of the signer.
+func (a *App) keyRing() keyRing {
+	signer, _ := a.signer.(*jwtsigner.Signer)
+	return keyRing{folder: a.signingFolder(), signer: signer}
+}
+
+// signingFolder returns the data folder if its key signs, or nil.
+func (a *App) signingFolder() *jwtsigner.Folder {
+	a.keysMu.Lock()
+	defer a.keysMu.Unlock()
+	if a.settingKeys.signing.CanSign() {
+		return nil
+	}
+	return a.keyFolder
+}
+
 // keyRing implements [ports.KeyRing]. Without a folder the keys are settings.
 type keyRing struct {
 	folder   *jwtsigner.Folder
 	signer   *jwtsigner.Signer // nil: no server runs
 	previous []jwtsigner.Key   // of the settings, if there is no signer
 	missing  error             // why the keys are not known; may be nil
-}
-
-// keyRing returns the keys of the signer.
-func (a *App) keyRing() ports.KeyRing {
-	signer, _ := a.signer.(*jwtsigner.Signer)
-	return keyRing{folder: a.keyFolder, signer: signer}
 }
 
 // List implements [ports.KeyRing]. The keys of the folder have times.

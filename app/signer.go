@@ -111,6 +111,9 @@ func (a *App) openKeyFolder() (signing jwtsigner.Key, previous []jwtsigner.Key, 
 func (a *App) useFolder(signer *jwtsigner.Signer, signing jwtsigner.Key, previous []jwtsigner.Key) error {
 	a.keysMu.Lock()
 	defer a.keysMu.Unlock()
+	if a.settingKeys.signing.CanSign() { // ReloadKeys has replaced the keys of the folder
+		return nil
+	}
 	if err := a.settingKeys.checkSigning(signing, a.keyPath()); err != nil {
 		return err
 	}
@@ -150,28 +153,33 @@ func (a *App) ReloadKeys(config Config) error {
 	return nil
 }
 
-// useSettings gives the signer the keys of the settings, and those of the data folder if no
-// setting has one that signs.
+// useSettings replaces the keys of the settings. After an error the server keeps its keys.
 func (a *App) useSettings(signer *jwtsigner.Signer, named settingKeys) error {
-	switch {
-	case named.signing.CanSign():
-		return signer.SetKeys(named.signing.Key, named.previous()...)
-	case a.keyFolder == nil:
-		generated, err := generatedKey(a.keyPath())
-		if err == nil {
-			err = named.checkSigning(generated, a.keyPath())
-		}
-		if err != nil {
-			return err
-		}
-		return signer.SetKeys(generated, named.previous()...)
-	}
 	before := a.exchangeSettingKeys(named)
-	err := a.keyFolder.Apply()
+	err := a.applySettings(signer, named)
 	if err != nil {
 		a.exchangeSettingKeys(before)
 	}
 	return err
+}
+
+// applySettings gives the signer the keys of the settings, and those of the data folder if no
+// setting has one that signs.
+func (a *App) applySettings(signer *jwtsigner.Signer, named settingKeys) error {
+	switch {
+	case named.signing.CanSign():
+		return signer.SetKeys(named.signing.Key, named.previous()...)
+	case a.keyFolder != nil:
+		return a.keyFolder.Apply()
+	}
+	generated, err := generatedKey(a.keyPath())
+	if err == nil {
+		err = named.checkSigning(generated, a.keyPath())
+	}
+	if err != nil {
+		return err
+	}
+	return signer.SetKeys(generated, named.previous()...)
 }
 
 func (a *App) exchangeSettingKeys(named settingKeys) (before settingKeys) {

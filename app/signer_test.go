@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -9,6 +10,8 @@ import (
 	"testing"
 
 	"github.com/widgetd/widgetd/app"
+	"github.com/widgetd/widgetd/domain"
+	"github.com/widgetd/widgetd/ports/conformance/sample"
 )
 
 func TestServersThatStartTogetherUseOneGeneratedKey(t *testing.T) {
@@ -85,5 +88,43 @@ func TestShortKeyFileIsRefusedAndLeftAlone(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestKeyOfReloadedSettingsSigns starts with the key of the data folder, and reloads settings
+// with a key and without one. While the settings have a key, a rotation is refused.
+func TestKeyOfReloadedSettingsSigns(t *testing.T) {
+	t.Parallel()
+	c := keyless(t)
+	a, err := app.New(t.Context(), c, quiet()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := a.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	email, password := credentialsOfAdmin()
+	sample.Must(a.Auth.Register(t.Context(), email, password))
+	for _, step := range []struct {
+		secret string
+		want   error // of a rotation
+		listed int   // keys after the rotation
+	}{{config().SecretKey, domain.ErrKeyOfSettings, 1}, {"", nil, 2}, {config().SecretKey, domain.ErrKeyOfSettings, 1}} {
+		c.SecretKey = step.secret
+		if err := a.ReloadKeys(c); err != nil {
+			t.Fatal(err)
+		}
+		token := sample.Must(a.Auth.LogIn(t.Context(), email, password))
+		if _, err := a.Keys.Rotate(t.Context(), domain.Operator()); !errors.Is(err, step.want) {
+			t.Errorf("with the secret %q Rotate returned %v, want %v", step.secret, err, step.want)
+		}
+		if list, err := a.Keys.List(t.Context(), domain.Operator()); err != nil || len(list) != step.listed || !list[0].Signs {
+			t.Errorf("with the secret %q List returned %v, %v, want %d keys", step.secret, list, err, step.listed)
+		}
+		if _, err := a.Auth.Authenticate(t.Context(), token.Text); err != nil {
+			t.Errorf("with the secret %q a token is refused after a rotation: %v", step.secret, err)
+		}
 	}
 }
