@@ -18,8 +18,8 @@ const maxKeyWait = time.Minute
 // tokenSigner returns the signer that the program set, or one with the keys of the settings
 // and of the data folder.
 func (a *App) tokenSigner() (ports.TokenSigner, error) {
+	a.keyOrigin = a.findKeyOrigin()
 	if a.adapters.signer != nil {
-		a.keyOrigin = "of the program"
 		return a.adapters.signer, nil
 	}
 	signing, verifying, err := a.tokenKeys()
@@ -52,23 +52,32 @@ func (a *App) jwks() []byte {
 	return []byte(`{"keys":[]}`)
 }
 
+// findKeyOrigin returns where the key that signs comes from. It must be called before the key
+// is made.
+func (a *App) findKeyOrigin() string {
+	signing := a.settingKeys.signing
+	switch {
+	case a.adapters.signer != nil:
+		return "of the program"
+	case signing.field == "SigningKey":
+		return "read from " + signing.source
+	case signing.field == "SecretKey":
+		return "of the settings"
+	}
+	if _, err := os.Lstat(a.keyPath()); errors.Is(err, fs.ErrNotExist) {
+		return "made in " + jwtsigner.SecretFile
+	}
+	return "read from " + jwtsigner.SecretFile
+}
+
 // tokenKeys returns the keys of the settings, and, if no setting has one that signs, those
 // of the data folder.
 func (a *App) tokenKeys() (signing jwtsigner.Key, verifying []jwtsigner.Key, err error) {
 	named := a.settingKeys
+	if named.signing.CanSign() {
+		return named.signing.Key, named.previous(), nil
+	}
 	path := a.keyPath()
-	switch named.signing.field {
-	case "SigningKey":
-		a.keyOrigin = "read from " + named.signing.source
-		return named.signing.Key, named.previous(), nil
-	case "SecretKey":
-		a.keyOrigin = "of the settings"
-		return named.signing.Key, named.previous(), nil
-	}
-	a.keyOrigin = "read from " + jwtsigner.SecretFile
-	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
-		a.keyOrigin = "made in " + jwtsigner.SecretFile
-	}
 	if a.embedded {
 		if signing, verifying, err = a.openKeyFolder(); err != nil {
 			return signing, nil, err
