@@ -125,17 +125,22 @@ func (a *App) ready(ctx context.Context) error {
 // prepareAdmin makes sure that the configured administrator exists. Without one in
 // the config, it logs a hint if the store has no administrator.
 func (a *App) prepareAdmin(ctx context.Context) error {
-	if a.config.AdminEmail != "" {
-		email, password, err := a.config.admin()
-		if err != nil {
-			return err
-		}
-		ctx, cancel := context.WithTimeout(ctx, adminTimeout)
-		defer cancel()
-		change, err := a.Accounts.EnsureAdmin(ctx, email, password)
-		a.reportAdmin(change)
+	if a.config.AdminEmail == "" {
+		return a.hintAtAdmin(ctx)
+	}
+	email, password, err := a.config.admin()
+	if err != nil {
 		return err
 	}
+	ctx, cancel := context.WithTimeout(ctx, adminTimeout)
+	defer cancel()
+	change, err := a.Accounts.EnsureAdmin(ctx, email, password)
+	a.reportAdmin(change)
+	return err
+}
+
+// hintAtAdmin logs how to add an administrator if the store has none.
+func (a *App) hintAtAdmin(ctx context.Context) error {
 	found, err := a.adapters.store.Users().HasAdmin(ctx)
 	if err != nil || found {
 		return err
