@@ -34,8 +34,8 @@ func TestLogOutEverywhereWithinOneSecond(t *testing.T) {
 	})
 }
 
-// TestCutOffSurvivesWrongClocksAndRestarts: a wall clock that was wrong when the tokens
-// were ended revives none, and locks nobody out when it is right.
+// TestCutOffSurvivesWrongClocksAndRestarts: the wall clock is wrong when the tokens are ended.
+// When it is right again, they are still refused, and new tokens are accepted.
 func TestCutOffSurvivesWrongClocksAndRestarts(t *testing.T) {
 	t.Parallel()
 	for _, wrong := range []time.Duration{year, -year, 5 * year} {

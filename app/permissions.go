@@ -43,8 +43,8 @@ func (a *App) warnOfDataDir() {
 	}
 }
 
-// warnOfTLSKey logs a warning if everybody may read the TLS key. A group may: often
-// a group of its own reads the keys of a machine.
+// warnOfTLSKey logs a warning if every user may read the TLS key. The group may read it: a
+// machine often has a group for the services that use its keys.
 func (a *App) warnOfTLSKey() {
 	const othersRead = 0o004
 	if a.certificate != nil {

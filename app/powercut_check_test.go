@@ -115,7 +115,7 @@ func (k knowledge) compare(s *site) error {
 	known["account "+adminEmail] = []string{accountActive}
 	delete(known, "clock")
 	for subject := range found {
-		known[subject] = known.of(subject) // finds what nobody has written
+		known[subject] = known.of(subject) // a subject that no write has made must not exist
 	}
 	for _, subject := range slices.Sorted(maps.Keys(known)) {
 		states := known[subject]

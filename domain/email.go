@@ -17,12 +17,13 @@ type Email struct {
 }
 
 // ParseEmail returns s as an address, or an [Invalid] error: "<s> is not a valid
-// email", with quotation marks around an s that begins or ends with space, because
-// nobody would see the space. The part before the @ is a dot-atom (RFC 5322 section 3.2.3) that may
-// contain letters and digits of any script (RFC 6531 section 3.3). The part after
-// the @ is a host name of at least two labels (RFC 1123 section 2.1); the last
-// label must not be a number. An internationalized domain is written in A-labels
-// (RFC 5890).
+// email". An s that begins or ends with space is in quotation marks there, so that the
+// space can be seen.
+//
+// The part before the @ is a dot-atom (RFC 5322 section 3.2.3) that may contain letters
+// and digits of any script (RFC 6531 section 3.3). The part after the @ is a host name of
+// at least two labels (RFC 1123 section 2.1); the last label must not be a number. An
+// internationalized domain is written in A-labels (RFC 5890).
 func ParseEmail(s string) (Email, error) {
 	if s == "" {
 		return Email{}, ErrMissing

@@ -1,5 +1,5 @@
-// Package powercut has what a test of power cuts needs: which states a disk may have after
-// the power failed.
+// Package powercut finds the states in which a power cut may leave the files of a process, for
+// tests that open each of these states.
 //
 // [Record] runs this test program again and records the system calls with which that
 // process changes or syncs the files of one folder. A [Disk] replays such a [Trace]. At
@@ -8,13 +8,13 @@
 //
 // # What survives a power cut
 //
-// Two kinds of changes are certainly on disk: those of a file that had returned before an
-// fsync of the file began that has returned as well, and those of the names in a folder
-// that had returned before such an fsync of the folder began. Of all others, any subset may
-// be on disk. A write may be torn: each of its sectors of 512 bytes is on disk or not. A
-// write that makes a file longer may leave zeros. One change of a name, a rename for
-// example, is on disk as a whole or not at all. An fsync of a file says nothing about its
-// name.
+// A change of a file is certainly on disk if its call had returned before an fsync of the file
+// began, and the fsync has returned. The same holds for a change of a name, such as a rename,
+// and an fsync of the folder. An fsync of a file says nothing about its name.
+//
+// Of all other changes, any subset may be on disk. A write may be torn: each of its sectors of
+// 512 bytes is on disk or not. A write that makes a file longer may leave zeros. One change of
+// a name is on disk as a whole or not at all.
 package powercut
 
 import (

@@ -3,8 +3,8 @@
 //
 // It exits with 1 if our code calls a function of a module that has a known
 // vulnerability, unless the exceptions name the vulnerability. govulncheck itself
-// also fails for the standard library, which is that of the machine: those findings
-// are only printed.
+// also fails for the standard library. Vulncheck only prints those findings, because the
+// standard library is that of the machine.
 package main
 
 import (

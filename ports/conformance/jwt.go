@@ -214,7 +214,7 @@ func (j jwt) text() string {
 	return encode([]byte(j.header)) + "." + encode([]byte(j.payload))
 }
 
-// String returns the token with its signature, whatever it signs.
+// String returns the token with the signature, which may be that of another token.
 func (j jwt) String() string { return j.text() + "." + j.signature }
 
 // with returns a token with another header and other claims, and the signature of j.

@@ -52,9 +52,8 @@ func (t positions[R]) walk(limit int, between func(slice domain.Slice[R])) (all 
 }
 
 // want wants exactly these records in this order, in slices of every size. Every slice but
-// the last must have as many records as the limit allows, and only the last no next
-// position. The position of each slice must also be good after the ones behind it were
-// read.
+// the last must have as many records as the limit allows and a next position. The last must
+// have no next position.
 func (t positions[R]) want(want ...R) {
 	t.Helper()
 	sizes := []int{1, 2, 3, len(want) - 1, len(want), len(want) + 1, 100}
@@ -94,8 +93,8 @@ func (t positions[R]) wantSame(got, want []R) {
 	}
 }
 
-// wantInvalid wants texts that are no positions to be refused, and the given ones, which
-// are those of another list.
+// wantInvalid wants Invalid for texts that are no positions, and for the given positions of
+// another list.
 func (t positions[R]) wantInvalid(others ...string) {
 	t.Helper()
 	for _, text := range append(others, "x", "no position", " ", "\x00", "\xff", "ä", "-", "/", "%", ".", "\n", strings.Repeat("x", 5000)) {

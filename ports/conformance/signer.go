@@ -204,7 +204,7 @@ func (t signer) keyOfAnotherKind() {
 	}
 }
 
-// publicKeyAsSecret uses what everybody knows as the secret of HMAC.
+// publicKeyAsSecret signs with the public key, which everybody knows, as the secret of HMAC.
 func (t signer) publicKeyAsSecret() {
 	good := t.good()
 	for form, secret := range publicForms(t.key) {

@@ -77,8 +77,8 @@ func (t widgets) removeOwnerEmailRacesUpdates() {
 	}
 }
 
-// contextEndsDuringRemoveOwnerEmail wants each call that returned nil to have removed the
-// email from all widgets, and a second call to do so after each other one.
+// contextEndsDuringRemoveOwnerEmail wants no widget to have the email after a call that
+// returned nil, and after a second call where the first one returned an error.
 func (t widgets) contextEndsDuringRemoveOwnerEmail() {
 	const each = 3
 	all := sample.Widgets(contenders * each)
