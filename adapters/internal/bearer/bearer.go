@@ -69,20 +69,23 @@ type Refusal struct {
 func RefusalOf(err error) (refusal Refusal, isFault bool) {
 	switch {
 	case errors.Is(err, ErrAmbiguous):
-		return refusalOf(http.StatusBadRequest), false
+		return plainRefusal(http.StatusBadRequest), false
 	case domain.KindOf(err) == domain.Unauthenticated:
 		return Unauthenticated(err), false
 	case domain.KindOf(err) == domain.Forbidden:
 		return Forbidden(err), false
 	case isUnavailable(err):
-		refusal := refusalOf(http.StatusServiceUnavailable)
+		refusal := plainRefusal(http.StatusServiceUnavailable)
 		refusal.RetryAfter = Seconds(max(retryAfter, domain.RetryAfter(err)))
 		return refusal, true
 	}
-	return refusalOf(http.StatusInternalServerError), true
+	return plainRefusal(http.StatusInternalServerError), true
 }
 
-func refusalOf(status int) Refusal { return Refusal{Status: status, Message: http.StatusText(status)} }
+// plainRefusal returns a refusal whose message is the text of the status.
+func plainRefusal(status int) Refusal {
+	return Refusal{Status: status, Message: http.StatusText(status)}
+}
 
 // isUnavailable reports whether nothing is known about the token. An adapter may return
 // the error of a context that has ended.
@@ -95,7 +98,7 @@ func isUnavailable(err error) bool {
 // Unauthenticated returns the refusal for an Unauthenticated error (RFC 6750 section 3).
 // The error has a message if a token was refused, and none if the request has no token.
 func Unauthenticated(err error) Refusal {
-	refusal := refusalOf(http.StatusUnauthorized)
+	refusal := plainRefusal(http.StatusUnauthorized)
 	message := messageOf(err)
 	switch {
 	case errors.Is(err, ErrNoScheme):
@@ -111,7 +114,7 @@ func Unauthenticated(err error) Refusal {
 // Forbidden returns the refusal for a Forbidden error that another token may avoid (RFC
 // 6750 section 3.1).
 func Forbidden(err error) Refusal {
-	refusal := refusalOf(http.StatusForbidden)
+	refusal := plainRefusal(http.StatusForbidden)
 	refusal.Message = cmp.Or(messageOf(err), refusal.Message)
 	refusal.Challenge = challengeError("insufficient_scope", refusal.Message)
 	return refusal
