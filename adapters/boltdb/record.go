@@ -71,7 +71,7 @@ func encodeWidget(w domain.Widget) engine.Record {
 	payload = appendText(payload, w.Name.String())
 	payload = appendText(payload, w.InfoURL.String())
 	payload = appendText(payload, w.Owner.Email.String())
-	payload = binary.BigEndian.AppendUint64(payload, uint64(w.Version)) //nolint:gosec // keeps the bits
+	payload = appendInt64(payload, int64(w.Version))
 	return engine.Record{Version: widgetVersion, Payload: payload}
 }
 
@@ -129,7 +129,7 @@ func encodeToken(r retention) engine.Record {
 func encodeCutOff(c cutOff) engine.Record {
 	payload := append([]byte(nil), c.value[:]...)
 	payload = appendDuration(payload, c.until)
-	payload = binary.BigEndian.AppendUint64(payload, uint64(c.expiry)) //nolint:gosec // keeps the bits
+	payload = appendInt64(payload, c.expiry)
 	if c.lifetime == unknown {
 		return engine.Record{Version: 1, Payload: payload}
 	}
@@ -259,13 +259,13 @@ func checkVersion(record engine.Record, latest byte) error {
 	return nil
 }
 
-func appendTime(payload []byte, t time.Time) []byte {
-	return binary.BigEndian.AppendUint64(payload, uint64(t.UnixMilli()))
-}
+func appendTime(payload []byte, t time.Time) []byte { return appendInt64(payload, t.UnixMilli()) }
 
 // appendDuration appends a duration in nanoseconds.
-func appendDuration(payload []byte, d time.Duration) []byte {
-	return binary.BigEndian.AppendUint64(payload, uint64(d)) //nolint:gosec // keeps the bits
+func appendDuration(payload []byte, d time.Duration) []byte { return appendInt64(payload, int64(d)) }
+
+func appendInt64(payload []byte, n int64) []byte {
+	return binary.BigEndian.AppendUint64(payload, uint64(n)) //nolint:gosec // keeps the bits
 }
 
 // appendText appends the length of the text (4 bytes) and the text.
@@ -294,16 +294,12 @@ func fieldsOf(record engine.Record, latest byte) (fields, error) {
 	return fields{left: string(record.Payload)}, checkVersion(record, latest)
 }
 
-func (f *fields) time() time.Time {
-	return time.UnixMilli(int64(binary.BigEndian.Uint64([]byte(f.cut(8))))).UTC() //nolint:gosec // keeps the bits
-}
+func (f *fields) time() time.Time { return time.UnixMilli(f.int64()).UTC() }
+
+func (f *fields) duration() time.Duration { return time.Duration(f.int64()) }
 
 func (f *fields) int64() int64 {
 	return int64(binary.BigEndian.Uint64([]byte(f.cut(8)))) //nolint:gosec // keeps the bits
-}
-
-func (f *fields) duration() time.Duration {
-	return time.Duration(binary.BigEndian.Uint64([]byte(f.cut(8)))) //nolint:gosec // keeps the bits
 }
 
 func (f *fields) flag() bool { return f.cut(1) != "\x00" }
