@@ -21,11 +21,6 @@ const maxPurge = 1000
 // runningKey is the only key of the table of the running time.
 const runningKey = "running"
 
-// unknownLifetime is the lifetime of tokens that were logged out before format 4, which
-// did not store it. It is longer than any reasonable lifetime, so that no such token is
-// forgotten too early. The blacklist keeps these few tokens for a year of running time.
-const unknownLifetime = 365 * 24 * time.Hour
-
 // blacklist implements [ports.TokenBlacklist].
 //
 // All tokens and cut-offs are in memory too, and Check does not read the file: no other
@@ -50,52 +45,6 @@ type blacklist struct {
 	loaded     bool                      // start and stored are set
 	start      time.Duration             // running time of the file minus that of the process
 	stored     time.Duration             // running time in the file
-}
-
-// retention is [domain.Retention] in less memory.
-type retention struct {
-	expiry   int64 // Unix seconds
-	until    time.Duration
-	lifetime time.Duration // of the call of Add or EndTokens, or unknown
-}
-
-// unknown is the lifetime in a retention whose record has no lifetime, because an earlier
-// version of widgetd wrote the record.
-const unknown time.Duration = -1
-
-func retentionOf(r domain.Retention, lifetime time.Duration) retention {
-	return retention{r.ExpiresAt.Unix(), r.Until, lifetime}
-}
-
-func (r retention) domain() domain.Retention {
-	return domain.Retention{ExpiresAt: r.expiresAt(), Until: r.until}
-}
-
-func (r retention) expiresAt() time.Time { return time.Unix(r.expiry, 0).UTC() }
-
-// extended returns the retention with the later expiry, the later until and the longer
-// lifetime of two retentions. If one lifetime is unknown, the result has the lifetime of the
-// retention with the later until.
-func (r retention) extended(other retention) retention {
-	lifetime := max(r.lifetime, other.lifetime)
-	if r.lifetime == unknown && r.until > other.until || other.lifetime == unknown && other.until > r.until {
-		lifetime = unknown
-	}
-	return retention{max(r.expiry, other.expiry), max(r.until, other.until), lifetime}
-}
-
-// lifetimeAt returns the lifetime in whole seconds, rounded up. If it is unknown, the result
-// is the running time that is left.
-func (r retention) lifetimeAt(running time.Duration) time.Duration {
-	lifetime := r.lifetime
-	if lifetime == unknown {
-		lifetime = max(r.until-running, 0)
-	}
-	return domain.WholeSeconds(lifetime)
-}
-
-func (r retention) endedAt(now time.Time, running time.Duration) bool {
-	return r.domain().EndedAt(now, running)
 }
 
 // noWatermark is earlier than every expiry.
@@ -227,7 +176,7 @@ func (b *blacklist) endedTokens(tx *engine.Tx, now time.Time, running time.Durat
 			return nil, err
 		case token.expiry > now.Unix() || len(rows) == maxPurge:
 			return rows, nil
-		case !token.isWatermark && b.hasEnded(token, now, running):
+		case !token.isWatermark && b.latest(token).endedAt(now, running):
 			rows = append(rows, cloned(blacklistTable, row))
 		}
 	}
@@ -240,13 +189,12 @@ func cloned(table engine.Table, row engine.Row) engine.TableRow {
 	return engine.TableRow{Table: table, Row: row}
 }
 
-// hasEnded reports whether the token of a row may be forgotten. The later values of
-// memory and the row count: memory has those of all rows of the token, except of one
-// that was committed just now.
-func (b *blacklist) hasEnded(token tokenRow, now time.Time, running time.Duration) bool {
+// latest returns the retention of the token of a row, extended by that in memory. Memory has
+// the values of all rows of the token, except of one that was committed just now.
+func (b *blacklist) latest(token tokenRow) retention {
 	b.mu.RLock()
 	defer b.mu.RUnlock()
-	return later(b.retentions, token.id, token.retention).endedAt(now, running)
+	return later(b.retentions, token.id, token.retention)
 }
 
 // purge deletes the rows, except those that have changed, and stores the running time. It
@@ -281,11 +229,11 @@ func (b *blacklist) Tokens(ctx context.Context, position string, limit int) (dom
 		if err != nil || found.isWatermark {
 			return token, false, err
 		}
-		r, running := b.retention(found)
+		r := b.latest(found)
 		if r.expiry != found.expiry {
 			return token, false, nil
 		}
-		return domain.BlacklistedToken{ID: found.id, ExpiresAt: r.expiresAt(), Lifetime: r.lifetimeAt(running)}, true, nil
+		return domain.BlacklistedToken{ID: found.id, ExpiresAt: r.expiresAt(), Lifetime: r.lifetimeAt(b.running())}, true, nil
 	})
 }
 
@@ -301,14 +249,6 @@ func (b *blacklist) CutOffs(ctx context.Context, position string, limit int) (do
 			Subject: domain.UUID(row.Key), Value: c.value, ExpiresAt: c.expiresAt(), Lifetime: c.lifetimeAt(b.running()),
 		}, true, nil
 	})
-}
-
-// retention returns the retention of the token of a row and the running time. It combines
-// the row with the values in memory, which may be later ones.
-func (b *blacklist) retention(token tokenRow) (retention, time.Duration) {
-	b.mu.RLock()
-	defer b.mu.RUnlock()
-	return later(b.retentions, token.id, token.retention), b.start + b.process()
 }
 
 // load reads the file into memory. The engine calls it whenever it has opened the file.
@@ -372,15 +312,6 @@ func (b *blacklist) wanted(token domain.BlacklistedToken) (_ retention, enough b
 	return r, found && r == before
 }
 
-// later returns the retention, extended by that which the map has for the id.
-func later(retentions map[domain.UUID]retention, id domain.UUID, r retention) retention {
-	before, found := retentions[id]
-	if !found {
-		return r
-	}
-	return r.extended(before)
-}
-
 // remember adds a token to memory after it was written to disk.
 func (b *blacklist) remember(id domain.UUID, r retention) {
 	b.mu.Lock()
@@ -406,56 +337,4 @@ func (b *blacklist) forget(deleted []engine.TableRow, now time.Time, running tim
 		}
 	}
 	return before - len(b.retentions) - len(b.cutOffs)
-}
-
-// expirySize is the length of a watermark's key.
-const expirySize = 8
-
-// tokenKey returns the key of a token: its expiry (8 bytes) and its id. It begins with
-// the expiry, so that Purge finds the expired tokens without reading the others.
-func tokenKey(id domain.UUID, expiry int64) []byte {
-	key := make([]byte, 0, expirySize+len(id))
-	return append(engine.AppendSigned(key, expiry), id[:]...)
-}
-
-// tokenRow is a row of the blacklist.
-type tokenRow struct {
-	retention
-	id          domain.UUID
-	isWatermark bool // the row has no id
-}
-
-func readToken(row engine.Row) (tokenRow, error) {
-	token, err := decodeToken(row.Key, row.Record)
-	if err != nil {
-		return token, blacklistTable.Damaged(row.Key, err)
-	}
-	return token, nil
-}
-
-// decodeToken decodes a row. A record of version 1, which formats 2 and 3 have, has no
-// payload: the lifetime of the token is unknown. The running time of such a file begins
-// at 0 when the file is migrated.
-func decodeToken(key []byte, record engine.Record) (token tokenRow, err error) {
-	f, err := fieldsOf(record, tokenVersion)
-	if err != nil {
-		return token, err
-	}
-	token.until, token.lifetime = unknownLifetime, unknown
-	if record.Version >= 2 {
-		token.until = f.duration()
-	}
-	if record.Version >= 3 {
-		token.lifetime = f.duration()
-	}
-	switch {
-	case len(key) == expirySize && record.Version == 1:
-		token.isWatermark = true
-	case len(key) == expirySize+len(token.id):
-		token.id = domain.UUID(key[expirySize:])
-	default:
-		return token, errors.New("its key is not a token")
-	}
-	token.expiry = engine.Signed(key)
-	return token, f.end()
 }
