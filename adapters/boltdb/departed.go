@@ -8,18 +8,8 @@ import (
 	"github.com/widgetd/widgetd/domain"
 )
 
-func (u *users) Departed(ctx context.Context) (ids []domain.UUID, err error) {
-	err = u.engine.View(ctx, func(tx *engine.Tx) error {
-		ids = nil
-		for row, err := range departedTable.Rows(tx, nil) {
-			if err != nil {
-				return err
-			}
-			ids = append(ids, domain.UUID(row.Key))
-		}
-		return nil
-	})
-	return ids, err
+func (u *users) Departed(ctx context.Context) ([]domain.UUID, error) {
+	return u.idsIn(ctx, departedTable)
 }
 
 func (u *users) Settle(ctx context.Context, id domain.UUID) error {

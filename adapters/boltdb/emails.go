@@ -91,17 +91,7 @@ func isOlder(a, b domain.User) bool {
 
 // eachShadowed calls f for each account whose key another account has.
 func (u *users) eachShadowed(f func(domain.UUID)) error {
-	var ids []domain.UUID
-	err := u.engine.View(context.Background(), func(tx *engine.Tx) error {
-		ids = nil
-		for row, err := range shadowedTable.Rows(tx, nil) {
-			if err != nil {
-				return err
-			}
-			ids = append(ids, domain.UUID(row.Key))
-		}
-		return nil
-	})
+	ids, err := u.idsIn(context.Background(), shadowedTable)
 	for _, id := range ids {
 		f(id)
 	}

@@ -103,6 +103,20 @@ func (u *users) HasAdmin(ctx context.Context) (has bool, err error) {
 	return has, err
 }
 
+// idsIn returns the public ids that are the keys of a table.
+func (u *users) idsIn(ctx context.Context, table engine.Table) (ids []domain.UUID, err error) {
+	err = u.engine.View(ctx, func(tx *engine.Tx) error {
+		for row, err := range table.Rows(tx, nil) {
+			if err != nil {
+				return err
+			}
+			ids = append(ids, domain.UUID(row.Key))
+		}
+		return nil
+	})
+	return ids, err
+}
+
 func addUser(tx *engine.Tx, user domain.User) error {
 	id, email := user.PublicID[:], []byte(user.Email.Key())
 	if userTable.Has(tx, id) || emailTable.Has(tx, email) {
