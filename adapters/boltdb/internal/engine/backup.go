@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"io"
 )
 
@@ -54,12 +53,4 @@ func (b *backupWriter) report() {
 	if b.progress != nil {
 		b.progress(b.done, b.total)
 	}
-}
-
-// fileError adds the path of the file to an error about its content.
-func (db *DB) fileError(err error) error {
-	if isUnavailable(err) {
-		return err
-	}
-	return fmt.Errorf("data file %s: %w", db.path, err)
 }

@@ -130,6 +130,16 @@ type level struct{ bits, outer byte }
 // levels returns the level with the largest blocks first.
 func levels() [4]level { return [...]level{{22, 64}, {16, 22}, {10, 16}, {4, 10}} }
 
+// levelOf returns the level of a record of Counts with the key.
+func levelOf(key []byte) (level, bool) {
+	for _, l := range levels() {
+		if len(key) == 1+sequenceSize && key[0] == l.bits {
+			return l, true
+		}
+	}
+	return level{}, false
+}
+
 // check returns an error if a row already has the next sequence number, or if the number
 // is impossibly large.
 func (x OrderIndex) check(tx *Tx) error {

@@ -77,10 +77,15 @@ func checkPages(file io.ReaderAt, size int64, schema *Schema) (format, records i
 	if err == nil {
 		err = p.checkNumbers(format)
 	}
-	for _, n := range p.rows {
-		records += n
+	return format, p.records(), err
+}
+
+// records returns the number of records that were checked.
+func (p *pageCheck) records() (n int) {
+	for _, rows := range p.rows {
+		n += rows
 	}
-	return format, records, err
+	return n
 }
 
 // check checks the pages that belong to the transaction of p.meta, and returns the format.

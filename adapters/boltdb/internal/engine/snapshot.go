@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+
+	"github.com/widgetd/widgetd/domain"
 )
 
 // A snapshot is the state of the file that a read transaction sees. The pages of a snapshot
@@ -65,7 +67,7 @@ func (db *DB) trySnapshot(ctx context.Context, file *os.File, read func(snapshot
 	}
 	pages, err := db.pagesOf(tx, file)
 	if err != nil {
-		return true, fmt.Errorf("data file %s: %w", db.path, err)
+		return true, db.fileError(err)
 	}
 	return false, db.guard(func() error { return read(snapshot{newTx(tx), pages, info.Size()}) })
 }
@@ -98,3 +100,12 @@ func (s snapshot) check(visited func(pages int) error) error {
 
 // bytes returns the number of bytes of the file that the snapshot uses.
 func (s snapshot) bytes() int64 { return s.tx.bolt.Size() }
+
+// fileError adds the path of the file to an error about its content. An Unavailable error is
+// not about the content.
+func (db *DB) fileError(err error) error {
+	if errors.Is(err, domain.Unavailable) {
+		return err
+	}
+	return fmt.Errorf("data file %s: %w", db.path, err)
+}
