@@ -44,20 +44,15 @@ func addRegistrations(old *engine.Tx, emit func(engine.TableRow) error) error {
 // accounts once for each part.
 func emitRegistrations(old *engine.Tx, emit func(engine.TableRow) error, limit int) error {
 	order := engine.OrderBuilder{Index: registrationOrder()}
-	var last *registration
-	for {
-		part, err := registrationsAfter(old, last, limit)
+	for part, err := range engine.SortedParts(old, userTable, limit, readRegistration, registration.compare) {
 		if err != nil {
 			return err
 		}
-		if len(part) == 0 {
-			return order.EmitCounts(emit)
-		}
-		last = new(part[len(part)-1])
 		if err := emitPart(&order, part, emit); err != nil {
 			return err
 		}
 	}
+	return order.EmitCounts(emit)
 }
 
 // emitPart emits the rows of some accounts in the order of their keys, so that few pages
@@ -87,41 +82,15 @@ type registration struct {
 	place [8]byte // its key in the table registrations
 }
 
+func readRegistration(row engine.Row) (registration, error) {
+	user, err := readUser(row.Key, row.Record)
+	return registrationOf(user), err
+}
+
 func registrationOf(user domain.User) registration {
 	return registration{on: user.RegisteredOn.UnixMilli(), id: user.PublicID}
 }
 
 func (r registration) compare(other registration) int {
 	return cmp.Or(cmp.Compare(r.on, other.on), bytes.Compare(r.id[:], other.id[:]))
-}
-
-// registrationsAfter returns the next accounts after the given one in the order of
-// registration, at most limit. If after is nil, it returns the first accounts.
-func registrationsAfter(old *engine.Tx, after *registration, limit int) ([]registration, error) {
-	var part []registration
-	var bound *registration // an account after bound is not in the result
-	for row, err := range userTable.Rows(old, nil) {
-		if err != nil {
-			return nil, err
-		}
-		user, err := readUser(row.Key, row.Record)
-		if err != nil {
-			return nil, err
-		}
-		r := registrationOf(user)
-		if after != nil && r.compare(*after) <= 0 || bound != nil && r.compare(*bound) > 0 {
-			continue
-		}
-		if part = append(part, r); len(part) == 2*limit {
-			part = firstOf(part, limit)
-			bound = new(part[limit-1])
-		}
-	}
-	return firstOf(part, limit), nil
-}
-
-// firstOf sorts the accounts and returns the first ones, at most limit.
-func firstOf(part []registration, limit int) []registration {
-	slices.SortFunc(part, registration.compare)
-	return part[:min(len(part), limit)]
 }
