@@ -178,8 +178,9 @@ func (m *migration) removeLeftovers() error {
 	}
 	name := filepath.Base(m.path)
 	for _, entry := range entries {
-		suffix, ours := strings.CutPrefix(entry.Name(), name+".")
-		if ours && (strings.HasPrefix(suffix, "new-") || strings.HasPrefix(suffix, "format-") && strings.Contains(suffix, ".new-")) {
+		// The suffix is ".new-…", or ".format-….new-…" if durable.LinkOrCopy made a copy.
+		suffix, ours := strings.CutPrefix(entry.Name(), name)
+		if ours && (strings.HasPrefix(suffix, durable.TempInfix) || strings.HasPrefix(suffix, ".format-") && strings.Contains(suffix, durable.TempInfix)) {
 			if err := os.Remove(filepath.Join(filepath.Dir(m.path), entry.Name())); err != nil {
 				return err
 			}
@@ -190,7 +191,7 @@ func (m *migration) removeLeftovers() error {
 
 // createTemp creates an empty file next to the old one and returns its path.
 func (m *migration) createTemp() (string, error) {
-	temp, err := os.CreateTemp(filepath.Dir(m.path), filepath.Base(m.path)+".new-*") // with mode 0600
+	temp, err := os.CreateTemp(filepath.Dir(m.path), filepath.Base(m.path)+durable.TempInfix+"*") // with mode 0600
 	if err != nil {
 		return "", err
 	}
