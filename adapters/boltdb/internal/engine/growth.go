@@ -25,8 +25,8 @@ func mapBytes() int {
 	if runtime.GOOS == "windows" || bits.UintSize < 64 {
 		return 0
 	}
-	bytes := int64(mappedBytes)
-	return int(bytes)
+	size := int64(mappedBytes) // a constant would overflow int when this is compiled for 32 bits
+	return int(size)
 }
 
 // isMapRefused reports whether the map exceeds the limit on the address space of the process

@@ -190,7 +190,7 @@ func (op *operation) runIn(tx *Tx) error {
 }
 
 // changedNothing reports whether the operation returned an error of a kind that
-// promises that it has changed nothing; see Update.
+// promises that it has changed nothing; see Update. After Unavailable, it did not run.
 func (op *operation) changedNothing() bool {
 	switch domain.KindOf(op.result) {
 	case domain.AlreadyExists, domain.NotFound, domain.ChangedMeanwhile, domain.Conflict, domain.Unavailable:
