@@ -304,11 +304,8 @@ func (m *migration) report() {
 
 // convert returns the function that converts the rows of the old file.
 func (m *migration) convert(old *bbolt.Tx) (Convert, error) {
-	switch {
-	case m.step.Prepare != nil:
+	if m.step.Prepare != nil {
 		return m.step.Prepare(newTx(old))
-	case m.step.Convert != nil:
-		return m.step.Convert, nil
 	}
 	return func(row TableRow, emit func(TableRow) error) error { return emit(row) }, nil
 }

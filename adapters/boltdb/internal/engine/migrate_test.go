@@ -40,8 +40,13 @@ func schemaOf(format int) *Schema {
 	}
 	accept := func([]byte, Record) error { return nil }
 	s.Tables = append(s.Tables, TableSchema{Table: noteTable, Since: 2, Decode: accept}, TableSchema{Table: lengthTable, Since: 3, Decode: accept})
-	s.Migrations = []Migration{{From: 1}, {From: 2, Convert: addLength}}[:format-1]
+	s.Migrations = []Migration{{From: 1}, {From: 2, Prepare: always(addLength)}}[:format-1]
 	return s
+}
+
+// always returns a function Prepare that does not read the old file.
+func always(convert Convert) func(*Tx) (Convert, error) {
+	return func(*Tx) (Convert, error) { return convert, nil }
 }
 
 // colored returns a record of version 2.
@@ -259,7 +264,7 @@ func TestDamagedFileIsNotMigrated(t *testing.T) {
 // TestFailedMigrationChangesNothing runs migrations that fail.
 func TestFailedMigrationChangesNothing(t *testing.T) {
 	t.Parallel()
-	for want, convert := range map[string]func(TableRow, func(TableRow) error) error{
+	for want, convert := range map[string]Convert{
 		"boom": func(TableRow, func(TableRow) error) error { return errors.New("boom") },
 		"bang": func(TableRow, func(TableRow) error) error { panic("bang") },
 		"the new file is wrong: damaged record in table things": func(row TableRow, emit func(TableRow) error) error {
@@ -278,7 +283,7 @@ func TestFailedMigrationChangesNothing(t *testing.T) {
 		path := oldFile(t, 3)
 		before := sample.Must(os.ReadFile(path))
 		schema := schemaOf(2)
-		schema.Migrations[0].Convert = convert
+		schema.Migrations[0].Prepare = always(convert)
 		_, err := Open(path, schema, Options{Migrate: func(Progress) {}})
 		wantError(t, err, "data file "+path+": migration from format 1: ")
 		wantError(t, err, want)

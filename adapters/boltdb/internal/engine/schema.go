@@ -52,19 +52,13 @@ type TableSchema struct {
 type Migration struct {
 	From int
 
-	// Convert is called for each row of the old file. It emits the rows of the new
-	// file that replace this row. The calls are in the order of Schema.Tables, and
-	// in the order of the keys within a table. No key of a table may be emitted
-	// twice. An emitted row may share memory with the old one. If Convert is nil,
-	// the new file gets the same rows as the old one.
+	// Prepare returns the function that converts the rows. It may read the old file, and is
+	// called before any row is converted. If Prepare is nil, the new file gets the same rows
+	// as the old one.
 	//
-	// A migration without Convert is enough for a new optional field, whose
+	// A migration without Prepare is enough for a new optional field, whose
 	// record version tells old records from new ones, and for a new table that
 	// is empty at first or that Extend fills.
-	Convert Convert
-
-	// Prepare returns the function Convert, if it must read the old file first. It
-	// is called before any row is converted. Convert is nil then.
 	Prepare func(old *Tx) (Convert, error)
 
 	// Extend emits rows for new tables. It is called once, when every row of the
@@ -76,7 +70,10 @@ type Migration struct {
 	Added func(old *Tx) (int, error)
 }
 
-// Convert converts the rows of a file to the next format: see [Migration].
+// Convert is called for each row of the old file. It emits the rows of the new file that
+// replace this row. The calls are in the order of Schema.Tables, and in the order of the keys
+// within a table. No key of a table may be emitted twice. An emitted row may share memory with
+// the old one.
 type Convert func(old TableRow, emit func(TableRow) error) error
 
 // TableRow is a row together with the table that it belongs to.
