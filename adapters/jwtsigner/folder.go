@@ -202,12 +202,9 @@ func (f *Folder) previousPath(key Key) string { return f.path(previousPrefix + k
 
 func (f *Folder) readSigning() (keptKey, error) {
 	path := f.path(SecretFile)
-	secret, err := readSecret(path)
+	secret, err := loadSecret(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return keptKey{}, nil
-	}
-	if err == nil {
-		err = checkLength(path, secret)
 	}
 	if err != nil {
 		return keptKey{}, err
@@ -290,28 +287,34 @@ func (f *Folder) checkUnchanged() error {
 	return nil
 }
 
+// rotate replaces the key that signs. After an error, the keys are as they were.
 func (f *Folder) rotate() error {
 	before, previous := f.signing, f.previous
-	next, err := NewSecret(randomSecret())
-	if err != nil {
-		return err
-	}
-	earlier := before
-	// The earlier key signs until the new one is on disk.
-	earlier.until = f.lifetime.lastExpiry(f.clock.Now()).Add(rotationTime)
-	if err := f.writePrevious(earlier); err != nil {
-		return errors.Join(err, f.restore(before, previous))
-	}
-	if err := f.writeSigning(next); err != nil {
-		return errors.Join(err, f.restore(before, previous))
-	}
-	f.signing = keptKey{Key: next, since: f.clock.Now()}
-	f.previous = append([]keptKey{earlier}, previous...)
-	if err := f.onChange(f.keys()); err != nil {
+	if err := f.replaceSigning(); err != nil {
 		return errors.Join(err, f.restore(before, previous))
 	}
 	f.setUntil(f.lifetime.lastExpiry(f.clock.Now()))
 	return nil
+}
+
+// replaceSigning makes a new key that signs. An error may leave some of the steps done.
+func (f *Folder) replaceSigning() error {
+	next, err := NewSecret(randomSecret())
+	if err != nil {
+		return err
+	}
+	earlier := f.signing
+	// The earlier key signs until the new one is on disk.
+	earlier.until = f.lifetime.lastExpiry(f.clock.Now()).Add(rotationTime)
+	if err := f.writePrevious(earlier); err != nil {
+		return err
+	}
+	if err := f.writeSigning(next); err != nil {
+		return err
+	}
+	f.signing = keptKey{Key: next, since: f.clock.Now()}
+	f.previous = append([]keptKey{earlier}, f.previous...)
+	return f.onChange(f.keys())
 }
 
 // setUntil sets the exact time until which the key that was replaced last verifies. If its
@@ -343,9 +346,12 @@ func (f *Folder) restore(signing keptKey, previous []keptKey) error {
 }
 
 // writeSigning makes a key the one that signs after the next start.
-func (f *Folder) writeSigning(key Key) error {
-	return f.replace(f.path(SecretFile), func(file *os.File) error {
-		_, err := file.Write(key.secret())
+func (f *Folder) writeSigning(key Key) error { return f.write(f.path(SecretFile), key.secret()) }
+
+// write creates or replaces a file.
+func (f *Folder) write(path string, content []byte) error {
+	return f.replace(path, func(file *os.File) error {
+		_, err := file.Write(content)
 		return err
 	})
 }
@@ -367,12 +373,6 @@ func (f *Folder) removeUnneeded() error {
 		return false
 	})
 	return errors.Join(append(problems, durable.SyncDir(f.dir))...)
-}
-
-// secret returns the secret of a key for HS256.
-func (k Key) secret() []byte {
-	secret, _ := k.private.([]byte)
-	return secret
 }
 
 func (k keptKey) describe(signs bool) domain.TokenKey {

@@ -125,6 +125,12 @@ func (k Key) CanSign() bool { return k.private != nil }
 // IsSecret reports whether the key is a secret, which must not be published.
 func (k Key) IsSecret() bool { return k.method == jwt.SigningMethodHS256 }
 
+// secret returns the secret of a key for HS256.
+func (k Key) secret() []byte {
+	secret, _ := k.private.([]byte)
+	return secret
+}
+
 // describeKey returns the description of the key, without times.
 func (k Key) describeKey(signs bool) domain.TokenKey {
 	return domain.TokenKey{ID: k.id, Algorithm: k.Algorithm(), Signs: signs}

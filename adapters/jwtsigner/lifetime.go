@@ -61,14 +61,11 @@ func (f *Folder) setLifetime(changed lifetime) error {
 	if err != nil {
 		return err
 	}
-	err = f.replace(f.path(lifetimeFile), func(file *os.File) error {
-		_, err := file.Write(append(text, '\n'))
+	if err := f.write(f.path(lifetimeFile), append(text, '\n')); err != nil {
 		return err
-	})
-	if err == nil {
-		f.lifetime = changed
 	}
-	return err
+	f.lifetime = changed
+	return nil
 }
 
 func readLifetime(path string) (lifetime, error) {

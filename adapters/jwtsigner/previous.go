@@ -88,10 +88,7 @@ func (f *Folder) writePrevious(key keptKey) error {
 	if err != nil {
 		return err
 	}
-	err = f.replace(path, func(file *os.File) error {
-		_, err := file.Write(append(text, '\n'))
-		return err
-	})
+	err = f.write(path, append(text, '\n'))
 	// A crash during an earlier rotation of this key may have left the file behind.
 	f.unneeded = slices.DeleteFunc(f.unneeded, func(unneeded string) bool { return unneeded == path })
 	return err

@@ -22,29 +22,27 @@ import (
 // [MinSecretBytes], or others than its owner may read or write it, LoadOrCreateSecret
 // returns an error that names the file and says what to do.
 func LoadOrCreateSecret(path string) ([]byte, error) {
-	secret, err := readSecret(path)
+	secret, err := loadSecret(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := createSecret(path); err != nil && !errors.Is(err, fs.ErrExist) {
 			return nil, fmt.Errorf("create the key that signs tokens: %w", err)
 		}
-		secret, err = readSecret(path)
+		secret, err = loadSecret(path)
 	}
-	if err == nil {
-		err = checkLength(path, secret)
-	}
+	return secret, err
+}
+
+// loadSecret is [readSecret] for a secret that signs: it also checks the length.
+func loadSecret(path string) ([]byte, error) {
+	secret, err := readSecret(path)
 	if err != nil {
 		return nil, err
 	}
-	return secret, nil
-}
-
-// checkLength returns an error if the secret in the file path is too short.
-func checkLength(path string, secret []byte) error {
 	if len(secret) < MinSecretBytes {
-		return fmt.Errorf("the key in %s is shorter than %d bytes: remove the file, and the next start creates "+
+		return nil, fmt.Errorf("the key in %s is shorter than %d bytes: remove the file, and the next start creates "+
 			"a new key, which ends every token", path, MinSecretBytes)
 	}
-	return nil
+	return secret, nil
 }
 
 func createSecret(path string) error {
