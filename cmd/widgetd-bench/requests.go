@@ -53,9 +53,9 @@ func request(method, path, token, body string) []byte {
 	return []byte(text.String() + "\r\n" + body)
 }
 
-// side returns a side that sends the requests of feed to p and expects the status. Its
+// sending returns a side that sends the requests of feed to p and expects the status. Its
 // first round opens the connections.
-func (s *server) side(name string, p *process, connections, status int, feed func(connection int) func() []byte) side {
+func sending(name string, p *process, connections, status int, feed func(connection int) func() []byte) side {
 	l, open := load{p.addr, status, feed}, &clients{}
 	return side{name: name, server: p,
 		run: func(duration time.Duration) (_ measured, err error) {
@@ -77,7 +77,7 @@ func lastPage(widgets int) string {
 
 // read returns a side that reads one path from p.
 func (s *server) read(name string, p *process, path string) side {
-	return s.side(name, p, s.connections, http.StatusOK, always(request(http.MethodGet, path, s.token, "")))
+	return sending(name, p, s.connections, http.StatusOK, always(request(http.MethodGet, path, s.token, "")))
 }
 
 // always returns a feed that returns the same request again and again.
@@ -90,7 +90,7 @@ func (s *server) get(name string, p *process) side { return s.getOver(s.connecti
 
 // getOver is get over the given number of connections.
 func (s *server) getOver(connections int, name string, p *process) side {
-	return s.side(name, p, connections, http.StatusOK, func(int) func() []byte {
+	return sending(name, p, connections, http.StatusOK, func(int) func() []byte {
 		widgets := rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64())) //nolint:gosec // not a secret
 		next := request(http.MethodGet, base+"/widgets/"+widgetName(0), s.token, "")
 		digits := numberIn(next)
@@ -106,7 +106,7 @@ func (s *server) create(name string) side { return s.createOver(s.connections, n
 
 // createOver is create over the given number of connections.
 func (s *server) createOver(connections int, name string) side {
-	return s.side(name, s.process, connections, http.StatusCreated, func(int) func() []byte {
+	return sending(name, s.process, connections, http.StatusCreated, func(int) func() []byte {
 		next := request(http.MethodPost, base+"/widgets", s.token,
 			"name="+widgetName(0)+"&info_url=https://example.com/widgets/of/ada?page=1&deadline=2099-12-31")
 		digits := numberIn(next)
@@ -121,7 +121,7 @@ func (s *server) createOver(connections int, name string) side {
 // connections keep every processor busy.
 func (s *server) logIn(name string) side {
 	body := "email=" + email + "&password=" + strings.ReplaceAll(password, " ", "+")
-	return s.side(name, s.process, 2*runtime.GOMAXPROCS(0), http.StatusOK, always(request(http.MethodPost, base+"/auth/login", "", body)))
+	return sending(name, s.process, 2*runtime.GOMAXPROCS(0), http.StatusOK, always(request(http.MethodPost, base+"/auth/login", "", body)))
 }
 
 // logOut returns a side that logs tokens out. The tokens are signed before each round.
@@ -134,7 +134,7 @@ func (s *server) logOutOver(connections int, name string) side {
 		requests [][]byte
 		used     atomic.Int64
 	)
-	out := s.side(name, s.process, connections, http.StatusOK, func(int) func() []byte {
+	out := sending(name, s.process, connections, http.StatusOK, func(int) func() []byte {
 		return func() []byte {
 			if i := int(used.Add(1)) - 1; i < len(requests) {
 				return requests[i]

@@ -83,12 +83,12 @@ func widgetName(n int) string { return fmt.Sprintf("widget-%07d", n) }
 
 func newAdmin(ctx context.Context) (domain.User, error) {
 	address, errAddress := domain.ParseEmail(email)
-	secret, errPassword := domain.ParsePassword(password)
+	plain, errPassword := domain.ParsePassword(password)
 	hasher, errHasher := argon2id.New(argon2id.DefaultParams())
 	if err := errors.Join(errAddress, errPassword, errHasher); err != nil {
 		return domain.User{}, err
 	}
-	hash, err := hasher.Hash(ctx, secret)
+	hash, err := hasher.Hash(ctx, plain)
 	return domain.NewUser(domain.UUID(uuid.New()), address, hash, true, time.Now()), err
 }
 
