@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
+
+	"github.com/widgetd/widgetd/adapters/fiberhttp/internal/connections"
 )
 
 // clientAddr returns the address of the client. Each proxy appends the address of its
@@ -43,16 +45,9 @@ func parseHop(text string) (netip.Addr, error) {
 	return addr.Unmap().WithZone(""), err
 }
 
-// clientNetwork returns the network that the limits count as one client: an IPv4
-// address or an IPv6 /64. Providers assign at least a /64 to each subscriber.
+// clientNetwork returns the network that the limits count as one client.
 func (s *Server) clientNetwork(c *fiber.Ctx) netip.Prefix {
-	addr := s.clientAddr(c)
-	bits := addr.BitLen()
-	if addr.Is6() {
-		bits = 64
-	}
-	network, _ := addr.Prefix(bits) // the zero Prefix if there is no address
-	return network
+	return connections.NetworkOf(s.clientAddr(c))
 }
 
 func (s *Server) isTrustedProxy(addr netip.Addr) bool {

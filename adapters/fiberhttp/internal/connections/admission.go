@@ -230,18 +230,13 @@ func (l *Listener) closeFirst(from *candidates) bool {
 		from.found = from.found[1:]
 		c := first.conn
 		if _, isOpen := l.open[c]; isOpen && c.since.Load() == first.since && c.phase.CompareAndSwap(first.phase, closed) {
-			l.release(c, first.phase)
+			l.forget(c)
+			l.disconnect(c, first.phase)
 			return true
 		}
 	}
 	from.found = nil
 	return false
-}
-
-// release closes a connection and forgets it and its memory.
-func (l *Listener) release(c *conn, phase int32) {
-	l.forget(c)
-	l.disconnect(c, phase)
 }
 
 // disconnect closes a connection and forgets its memory. Close waits for reads and

@@ -186,7 +186,7 @@ func (c *conn) Write(b []byte) (n int, err error) {
 	return n, err
 }
 
-// waitToWrite is called when the client does not read so many bytes.
+// waitToWrite begins to wait until the client has read n more bytes.
 func (c *conn) waitToWrite(n int) {
 	c.wait(writing, time.Now())
 	c.listener.hold(c, int64(n)+responseOverhead)

@@ -51,8 +51,8 @@ type Config struct {
 	// response. A connection may be idle for IdleTimeout.
 	ReadTimeout, WriteTimeout, IdleTimeout time.Duration
 	// MaxConnections is the number of connections that may be open. Of one client
-	// network (an IPv4 address, an IPv6 /64) MaxPerClient may be open, the loopback
-	// aside. 0 is no limit.
+	// network (see NetworkOf) MaxPerClient may be open, the loopback aside. 0 is no
+	// limit.
 	MaxConnections, MaxPerClient int
 	// MaxBuffered is the number of bytes of requests that have not arrived to their
 	// end, of large requests, and of responses that clients do not read. 0 is no
@@ -205,12 +205,19 @@ func (l *Listener) clientOf(addr net.Addr) (client netip.Prefix, local bool) {
 	if ip.IsLoopback() || l.config.IsExempt != nil && l.config.IsExempt(ip) {
 		return client, ip.IsLoopback()
 	}
+	return NetworkOf(ip), false
+}
+
+// NetworkOf returns the network of an address that the limits count as one client: an IPv4
+// address or an IPv6 /64. Providers assign at least a /64 to each subscriber. NetworkOf
+// returns the zero Prefix for the zero Addr.
+func NetworkOf(ip netip.Addr) netip.Prefix {
 	bits := ip.BitLen()
 	if ip.Is6() {
 		bits = 64
 	}
-	client, _ = ip.Prefix(bits)
-	return client, false
+	network, _ := ip.Prefix(bits)
+	return network
 }
 
 // Close stops accepting. A second call has no effect and returns the same error.
@@ -226,7 +233,7 @@ func (l *Listener) CloseSilent() {
 	l.stopping = true
 	for c := range l.open {
 		if !c.received.Load() {
-			go func() { _ = c.tcp.Close() }() // see release
+			go func() { _ = c.tcp.Close() }() // see disconnect
 		}
 	}
 	for _, c := range slices.Clone(l.waiting) {
