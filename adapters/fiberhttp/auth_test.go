@@ -39,6 +39,33 @@ func TestCurrentUserReturnsTheAccountOfTheToken(t *testing.T) {
 	}
 }
 
+func TestCurrentUserIsNamedInHeadersForProxies(t *testing.T) {
+	t.Parallel()
+	s := serve(t, func(s *server) {
+		s.auth.CurrentUserFunc = func(_ context.Context, claims domain.Claims) (domain.User, error) {
+			if claims.Subject == user.PublicID {
+				return user, nil
+			}
+			return admin, nil
+		}
+	})
+	for _, method := range []string{"GET", "HEAD"} {
+		r := currentUser
+		r.method = method
+		for token, want := range map[string][]string{
+			userToken:  {"X-User-Id: " + user.PublicID.String(), "X-User-Admin: false"},
+			adminToken: {"X-User-Id: " + admin.PublicID.String(), "X-User-Admin: true"},
+		} {
+			got := s.do(t, r.as(token))
+			got.want(t, 200, got.body, want...)
+		}
+		got := s.do(t, r.as("another.access.token").with("X-User-Id: "+admin.PublicID.String(), "X-User-Admin: true"))
+		got.want(t, 401, got.body, "X-User-Id:", "X-User-Admin:")
+	}
+	got := s.do(t, listWidgets)
+	got.want(t, 200, got.body, "X-User-Id:", "X-User-Admin:")
+}
+
 func TestCurrentUserShowsDaysAndAdministrators(t *testing.T) {
 	t.Parallel()
 	s := serve(t, func(s *server) {

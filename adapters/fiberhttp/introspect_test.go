@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/url"
 	"strings"
-	"sync/atomic"
 	"testing"
 
 	"github.com/widgetd/widgetd/domain"
@@ -172,7 +171,6 @@ func TestIntrospectionNeedsItsSecret(t *testing.T) {
 func TestIntrospectionRefusesBadBodies(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
-	const missing = "Missing required parameter in the post body"
 	const noText = "Must be UTF-8 text without NUL characters"
 	for name, test := range map[string]struct {
 		content, body string
@@ -208,61 +206,5 @@ func TestIntrospectionDoesNotExistWithoutASecret(t *testing.T) {
 			r.method = method
 			s.do(t, r).want(t, 404, message("Not Found"), "Allow:", "WWW-Authenticate:")
 		}
-	}
-}
-
-func TestCurrentUserIsNamedInHeadersForProxies(t *testing.T) {
-	t.Parallel()
-	s := serve(t, func(s *server) {
-		s.auth.CurrentUserFunc = func(_ context.Context, claims domain.Claims) (domain.User, error) {
-			if claims.Subject == user.PublicID {
-				return user, nil
-			}
-			return admin, nil
-		}
-	})
-	for _, method := range []string{"GET", "HEAD"} {
-		r := currentUser
-		r.method = method
-		for token, want := range map[string][]string{
-			userToken:  {"X-User-Id: " + user.PublicID.String(), "X-User-Admin: false"},
-			adminToken: {"X-User-Id: " + admin.PublicID.String(), "X-User-Admin: true"},
-		} {
-			got := s.do(t, r.as(token))
-			got.want(t, 200, got.body, want...)
-		}
-		got := s.do(t, r.as("another.access.token").with("X-User-Id: "+admin.PublicID.String(), "X-User-Admin: true"))
-		got.want(t, 401, got.body, "X-User-Id:", "X-User-Admin:")
-	}
-	got := s.do(t, listWidgets)
-	got.want(t, 200, got.body, "X-User-Id:", "X-User-Admin:")
-}
-
-func TestJWKSIsServedAtTheRoot(t *testing.T) {
-	t.Parallel()
-	s := serve(t)
-	get := request{method: "GET", path: "/.well-known/jwks.json"}
-	got := s.do(t, get.with("Origin: https://other.example"))
-	got.want(t, 200, publicKeys, "Cache-Control: public, max-age=300", "Pragma:", "Content-Type: application/json", "Access-Control-Allow-Origin: *")
-	etag := got.header.Get("ETag")
-	s.do(t, get.with("If-None-Match: "+etag)).want(t, 304, "", "Cache-Control: public, max-age=300", "ETag: "+etag)
-	s.do(t, request{method: "HEAD", path: get.path}).want(t, 200, "", "ETag: "+etag)
-	s.do(t, request{method: "POST", path: get.path}).want(t, 405, message("Method Not Allowed"), "Allow: GET, HEAD")
-	s.do(t, request{method: "GET", path: "/api/v1" + get.path}).want(t, 404, message("Not Found"))
-}
-
-func TestJWKSFollowsTheKeys(t *testing.T) {
-	t.Parallel()
-	var keys atomic.Pointer[string]
-	s := serve(t, func(s *server) { s.jwks = func() []byte { return []byte(*keys.Load()) } })
-	first, second := publicKeys, `{"keys":[]}`
-	keys.Store(&first)
-	get := request{method: "GET", path: "/.well-known/jwks.json"}
-	etag := s.do(t, get).header.Get("ETag")
-	keys.Store(&second)
-	changed := s.do(t, get.with("If-None-Match: "+etag))
-	changed.want(t, 200, second)
-	if changed.header.Get("ETag") == etag {
-		t.Error("two sets of keys have one ETag")
 	}
 }

@@ -12,7 +12,6 @@ import (
 
 	"github.com/widgetd/widgetd/adapters/fiberhttp"
 	"github.com/widgetd/widgetd/domain"
-	"github.com/widgetd/widgetd/ports/conformance/sample"
 )
 
 const badTags = `Must be * or a list of entity tags in double quotes, such as "1795330507123456"`
@@ -358,30 +357,5 @@ func TestOneOfSimultaneousWritesWithOneVersionSucceeds(t *testing.T) {
 	}
 	if won != 1 {
 		t.Errorf("%d writes succeeded: %v", won, statuses)
-	}
-}
-
-func TestOwnerWhoseAccountIsGoneHasNoEmail(t *testing.T) {
-	t.Parallel()
-	orphan := gear
-	orphan.Owner.Email = domain.Email{}
-	s := serve(t, func(s *server) {
-		s.widgets.GetFunc = func(context.Context, domain.WidgetName) (domain.Widget, error) { return orphan, nil }
-		s.widgets.ListFunc = func(_ context.Context, page domain.PageRequest) (domain.Page[domain.Widget], error) {
-			return domain.Page[domain.Widget]{Request: page, Items: []domain.Widget{orphan}, TotalItems: 1}, nil
-		}
-		s.widgets.SliceFunc = func(context.Context, domain.WidgetQuery, string, int) (domain.Slice[domain.Widget], error) {
-			return domain.Slice[domain.Widget]{Items: []domain.Widget{orphan}}, nil
-		}
-	})
-	want := strings.Replace(gearBody, `"root@example.com"`, "null", 1)
-	s.do(t, getWidget).want(t, 200, want)
-	for _, r := range []request{listWidgets, sliceWidgets} {
-		if got := s.do(t, r); !strings.HasSuffix(got.body, `"items":[`+want+`]}`) {
-			t.Errorf("%s: got %s", r.path, got.body)
-		}
-	}
-	if sample.Email("a@b.cd") == (domain.Email{}) {
-		t.Error("an email is the zero value")
 	}
 }
