@@ -129,8 +129,7 @@ func (u *userRepository) findWitness(ctx context.Context, id domain.UUID) error 
 		if err != nil || found {
 			return err
 		}
-		n, err := u.updateAll(ctx, with(others, hasLeaving(true)),
-			bson.D{{Key: "$unset", Value: bson.D{{Key: leavingField, Value: ""}}}})
+		n, err := u.updateAll(ctx, with(others, hasLeaving(true)), bson.D{unsetLeaving()})
 		if err != nil {
 			return err
 		}
@@ -161,7 +160,7 @@ func (u *userRepository) stay(ctx context.Context, id domain.UUID, leaving bson.
 	if errors.Is(reason, domain.Unavailable) {
 		return reason
 	}
-	_, _ = u.update(ctx, bson.D{byID(binary(id)), leaving}, bson.D{{Key: "$unset", Value: bson.D{{Key: leavingField, Value: ""}}}})
+	_, _ = u.update(ctx, bson.D{byID(binary(id)), leaving}, bson.D{unsetLeaving()})
 	return reason
 }
 
@@ -175,10 +174,13 @@ func (u *userRepository) touching() bson.D {
 	}}}
 }
 
-// hasLeaving returns the condition that an account has the field leaving or not.
-func hasLeaving(has bool) bson.E {
-	return bson.E{Key: leavingField, Value: bson.D{{Key: "$exists", Value: has}}}
+// unsetLeaving returns the part of an update that removes the field leaving.
+func unsetLeaving() bson.E {
+	return bson.E{Key: "$unset", Value: bson.D{{Key: leavingField, Value: ""}}}
 }
+
+// hasLeaving returns the condition that an account has the field leaving or not.
+func hasLeaving(has bool) bson.E { return bson.E{Key: leavingField, Value: exists(has)} }
 
 // with returns a copy of the filter with another condition.
 func with(filter bson.D, condition bson.E) bson.D {

@@ -61,7 +61,7 @@ func (b *tokenBlacklist) open(ctx context.Context) error {
 	}
 	_, err = b.updateAll(ctx, bson.D{
 		{Key: "expires_at", Value: ofType("date")},
-		{Key: "until", Value: bson.D{{Key: "$exists", Value: false}}},
+		{Key: "until", Value: exists(false)},
 		b.tokens.known(),
 	}, bson.D{{Key: "$set", Value: bson.D{
 		{Key: versionField, Value: untilVersion},
@@ -244,8 +244,8 @@ func (b *tokenBlacklist) ended(now time.Time, running time.Duration) bson.D {
 		{Key: "expires_at", Value: bson.D{{Key: "$lte", Value: now}}},
 		{Key: "until", Value: bson.D{{Key: "$lte", Value: running.Milliseconds()}}},
 		anyOf(
-			bson.D{{Key: "value", Value: bson.D{{Key: "$exists", Value: false}}}, b.tokens.known()},
-			bson.D{{Key: "value", Value: bson.D{{Key: "$exists", Value: true}}}, b.cutOffs.known()},
+			bson.D{{Key: "value", Value: exists(false)}, b.tokens.known()},
+			bson.D{{Key: "value", Value: exists(true)}, b.cutOffs.known()},
 		),
 	}
 }

@@ -148,5 +148,5 @@ func byID(id any) bson.E { return bson.E{Key: "_id", Value: id} }
 // does not change a document that cannot be read.
 func ofType(alias string) bson.D { return bson.D{{Key: "$type", Value: alias}} }
 
-// absent returns the condition that a document does not have a field.
-func absent() bson.D { return bson.D{{Key: "$exists", Value: false}} }
+// exists returns the condition that a document has a field or not.
+func exists(has bool) bson.D { return bson.D{{Key: "$exists", Value: has}} }

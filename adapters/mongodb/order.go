@@ -111,7 +111,7 @@ func (p part) after(values []any, comparison string) (filters []bson.D) {
 func (p part) filter(equal []any, i int, comparison ...bson.E) bson.D {
 	filter := slices.Clone(p.equal)
 	for _, name := range p.absent {
-		filter = append(filter, bson.E{Key: name, Value: absent()})
+		filter = append(filter, bson.E{Key: name, Value: exists(false)})
 	}
 	for j, field := range p.fields {
 		switch {

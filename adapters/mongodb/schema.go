@@ -36,7 +36,7 @@ func (s schema[T]) known() bson.E {
 
 // unversioned returns a filter that matches the documents of version 1 without a version.
 func unversioned() bson.D {
-	return bson.D{{Key: versionField, Value: bson.D{{Key: "$exists", Value: false}}}}
+	return bson.D{{Key: versionField, Value: exists(false)}}
 }
 
 // versions returns a condition that matches the documents with the versions from first to

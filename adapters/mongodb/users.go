@@ -139,7 +139,7 @@ func (u *userRepository) Update(ctx context.Context, current, changed domain.Use
 				{Key: "admin", Value: changed.Admin},
 				{Key: "disabled", Value: changed.Disabled},
 			}},
-			{Key: "$unset", Value: bson.D{{Key: leavingField, Value: ""}}},
+			unsetLeaving(),
 		})
 	}
 	if current.IsActiveAdmin() && !changed.IsActiveAdmin() {
