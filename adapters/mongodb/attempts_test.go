@@ -109,12 +109,7 @@ func TestAttemptsSendTheseCommands(t *testing.T) {
 	} {
 		step.step()
 		db.AwaitEnds()
-		var names []string
-		for _, command := range sent.take() {
-			names = append(names, nameOf(command))
-		}
-		slices.Sort(names)
-		equal(t, "the commands of "+step.what, strings.Join(names, " "), step.want)
+		equal(t, "the commands of "+step.what, sent.takeSortedNames(), step.want)
 	}
 }
 

@@ -2,7 +2,6 @@ package mongodb_test
 
 import (
 	"errors"
-	"strings"
 	"sync"
 	"testing"
 
@@ -140,11 +139,7 @@ func TestUpdateIsOneCommand(t *testing.T) {
 		{"RemoveOwnerEmail again", func() error { return db.Widgets().RemoveOwnerEmail(ctx, sample.ID(0)) }, "find find find"},
 	} {
 		noError(t, call.call())
-		var names []string
-		for _, command := range sent.take() {
-			names = append(names, nameOf(command))
-		}
-		equal(t, "the commands of "+call.what, strings.Join(names, " "), call.want)
+		equal(t, "the commands of "+call.what, sent.takeNames(), call.want)
 	}
 }
 

@@ -57,6 +57,24 @@ func (r *recorder) take() []bson.Raw {
 	return commands
 }
 
+// takeNames is take for the names of the commands, separated by spaces.
+func (r *recorder) takeNames() string { return strings.Join(r.namesTaken(), " ") }
+
+// takeSortedNames is takeNames in alphabetical order, for commands of which some are sent
+// at the same time.
+func (r *recorder) takeSortedNames() string {
+	names := r.namesTaken()
+	slices.Sort(names)
+	return strings.Join(names, " ")
+}
+
+func (r *recorder) namesTaken() (names []string) {
+	for _, command := range r.take() {
+		names = append(names, nameOf(command))
+	}
+	return names
+}
+
 func nameOf(command bson.Raw) string {
 	return command.Index(0).Key()
 }
@@ -138,12 +156,7 @@ func TestEachMethodSendsTheseCommands(t *testing.T) {
 		{"Blacklist.Count", func() error { _, err := db.Blacklist().Count(ctx); return err }, "count find"},
 	} {
 		noError(t, call.call())
-		var names []string
-		for _, command := range sent.take() {
-			names = append(names, nameOf(command))
-		}
-		slices.Sort(names)
-		equal(t, "the commands of "+call.what, strings.Join(names, " "), call.want)
+		equal(t, "the commands of "+call.what, sent.takeSortedNames(), call.want)
 	}
 }
 
@@ -226,11 +239,7 @@ func TestPurgeDeletesInBatches(t *testing.T) {
 	purged, err := db.Blacklist().Purge(t.Context(), sample.Token(0, 0).ExpiresAt)
 	noError(t, err)
 	equal(t, "number of purged tokens", purged, expired)
-	var names []string
-	for _, command := range sent.take() {
-		names = append(names, nameOf(command))
-	}
-	equal(t, "the commands", strings.Join(names, " "), "findAndModify find delete find delete find")
+	equal(t, "the commands", sent.takeNames(), "findAndModify find delete find delete find")
 	left, err := isLoggedOut(t.Context(), db, sample.Token(expired, time.Second))
 	noError(t, err)
 	equal(t, "the valid token is blacklisted", left, true)

@@ -220,10 +220,7 @@ func TestServerErrorsHaveTheRightKind(t *testing.T) {
 					wantKind(t, method, errs[method], test.reads)
 				}
 			}
-			for _, method := range []string{"Users.Add", "Widgets.Add"} {
-				wantKind(t, method, errs[method], test.writes)
-			}
-			for _, method := range []string{"Users.Update", "Users.Delete", "Widgets.Update", "Widgets.Delete"} {
+			for _, method := range []string{"Users.Add", "Users.Update", "Users.Delete", "Widgets.Add", "Widgets.Update", "Widgets.Delete"} {
 				wantKind(t, method, errs[method], test.writes)
 			}
 			for method, err := range errs {

@@ -19,13 +19,12 @@ import (
 func widgetQueries() map[string]domain.WidgetQuery {
 	owner := sample.User(0).PublicID
 	from, to := domain.RestoreDeadline(sample.Time()), domain.RestoreDeadline(sample.Time().AddDate(1000, 0, 0))
-	queries := map[string]domain.WidgetQuery{
+	return map[string]domain.WidgetQuery{
 		"seq _id":                          {Sort: domain.ByCreation},
 		"owner.public_id seq _id":          {Sort: domain.ByCreation, Owner: &owner},
 		"deadline seq _id":                 {Sort: domain.ByDeadline, From: &from, To: &to},
 		"owner.public_id deadline seq _id": {Sort: domain.ByDeadline, Owner: &owner},
 	}
-	return queries
 }
 
 // TestEachSliceIsAnIntervalOfItsIndex checks the commands of Slice: no skip, one more
