@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -60,33 +61,43 @@ func newLateIndexes(database *mongo.Database, timeout time.Duration, tasks *back
 	return l
 }
 
-// open begins to create the indexes that do not exist. It waits for those of a small
-// collection. If the server lists all of them, open waits for a short time: another server
-// may be building them.
+// open begins to create the indexes that do not exist, and waits for some of them.
 func (l *lateIndexes) open(ctx context.Context) error {
 	for _, name := range l.collections() {
-		docs := collection{l.database.Collection(name), l.timeout, l}
-		existing, err := docs.indexes(ctx)
+		longest, err := l.patience(ctx, name)
 		if err != nil {
 			return err
-		}
-		longest := l.timeout
-		if missing := l.notIn(name, existing); len(missing) > 0 {
-			count, err := docs.count(ctx)
-			if err != nil {
-				return err
-			}
-			longest = indexTimeout
-			if count > fewDocuments {
-				longest = 0
-				l.report(missing, count)
-			}
 		}
 		if err := await(ctx, l.build(name), longest); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// patience returns how long open waits at most for the indexes of a collection. If the
+// server lists all of them, this is a short time: another server may be building them. If
+// some are missing, open waits for those of a small collection only; patience logs that
+// those of another collection are missing.
+func (l *lateIndexes) patience(ctx context.Context, name string) (time.Duration, error) {
+	docs := collection{l.database.Collection(name), l.timeout, l}
+	existing, err := docs.indexes(ctx)
+	if err != nil {
+		return 0, err
+	}
+	missing := l.notIn(name, existing)
+	if len(missing) == 0 {
+		return l.timeout, nil
+	}
+	count, err := docs.count(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if count > fewDocuments {
+		l.report(missing, count)
+		return 0, nil
+	}
+	return indexTimeout, nil
 }
 
 // report logs that indexes are missing.
@@ -278,24 +289,16 @@ func (s *indexState) unavailable() error {
 // errNotBuilt is a cause of the errors for an index that is not there.
 var errNotBuilt = errors.New("mongodb: the list needs an index that is still being built")
 
-// contains reports whether an index has exactly the fields.
+// contains reports whether one of the indexes is ascending and has exactly the fields.
 func contains(existing []bson.Raw, fields bson.D) bool {
-	for _, index := range existing {
+	return slices.ContainsFunc(existing, func(index bson.Raw) bool {
 		key, _ := index.Lookup("key").DocumentOK()
 		elements, _ := key.Elements()
-		if len(elements) != len(fields) {
-			continue
-		}
-		same := true
-		for i, element := range elements {
+		return slices.EqualFunc(elements, fields, func(element bson.RawElement, field bson.E) bool {
 			direction, ok := element.Value().AsInt64OK()
-			same = same && ok && direction == 1 && element.Key() == fields[i].Key
-		}
-		if same {
-			return true
-		}
-	}
-	return false
+			return ok && direction == 1 && element.Key() == field.Key
+		})
+	})
 }
 
 func texts(indexes []*indexState) string {
