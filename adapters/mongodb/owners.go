@@ -43,8 +43,23 @@ func (w *widgetRepository) RemoveOwnerEmail(ctx context.Context, owner domain.UU
 // removeEmail removes the email of the owner from documents. It reports whether none of
 // them was changed or deleted meanwhile.
 func (w *widgetRepository) removeEmail(ctx context.Context, docs []bson.Raw, owner domain.UUID) (complete bool, err error) {
-	var ids bson.A
-	var first []mongo.WriteModel // the first changes of documents without a version
+	ids, first := w.withEmail(docs, owner)
+	changed, err := w.updateEach(ctx, first)
+	if err != nil || len(ids) == 0 {
+		return changed == len(first), err
+	}
+	filter := append(bson.D{byID(bson.D{{Key: "$in", Value: ids}}), {Key: revisionField, Value: ofType("long")}, w.revisedVersions()},
+		ownedWithEmail(owner)...)
+	n, err := w.updateAll(ctx, filter, bson.D{
+		{Key: "$set", Value: w.withoutEmail()},
+		{Key: "$inc", Value: bson.D{{Key: revisionField, Value: int64(1)}}},
+	})
+	return changed+n == len(first)+len(ids), err
+}
+
+// withEmail finds the documents that have the email of the owner. It returns the ids of
+// those with a version, and an update for each of the others: their first change.
+func (w *widgetRepository) withEmail(docs []bson.Raw, owner domain.UUID) (ids bson.A, first []mongo.WriteModel) {
 	for _, doc := range docs {
 		widget, err := w.schema.decode(doc)
 		switch {
@@ -58,17 +73,7 @@ func (w *widgetRepository) removeEmail(ctx context.Context, docs []bson.Raw, own
 			ids = append(ids, doc.Lookup("_id"))
 		}
 	}
-	changed, err := w.updateEach(ctx, first)
-	if err != nil || len(ids) == 0 {
-		return changed == len(first), err
-	}
-	filter := append(bson.D{byID(bson.D{{Key: "$in", Value: ids}}), {Key: revisionField, Value: ofType("long")}, w.revisedVersions()},
-		ownedWithEmail(owner)...)
-	n, err := w.updateAll(ctx, filter, bson.D{
-		{Key: "$set", Value: w.withoutEmail()},
-		{Key: "$inc", Value: bson.D{{Key: revisionField, Value: int64(1)}}},
-	})
-	return changed+n == len(first)+len(ids), err
+	return ids, first
 }
 
 // ownedWithEmail returns a filter that matches the widgets of the owner that have the email.
