@@ -104,6 +104,14 @@ func TestConfigTellsEveryBadValue(t *testing.T) {
 	}
 }
 
+// TestOnlyTheCommandConfigTakesBadValues has the word config where it is the value of a flag.
+func TestOnlyTheCommandConfigTakesBadValues(t *testing.T) {
+	t.Parallel()
+	serve := []string{"--addr=127.0.0.1:0", "--data", folder(t), "WIDGETD_TOKEN_TTL=soon"}
+	run(t, "", append(serve, "--token-audience", "config")...).wantRefusal(t, "WIDGETD_TOKEN_TTL")
+	run(t, "", append(serve, "users", "list", "--base-url", "config")...).wantRefusal(t, "WIDGETD_TOKEN_TTL")
+}
+
 func TestSecretsAreReadFromFiles(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t), "WIDGETD_SECRET_KEY_FILE="+write(t, secretKey+"\r\n"),

@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -82,13 +81,13 @@ func run(ctx context.Context, args []string, std streams) int {
 	parser := newParser(&flags, std, kong.BindTo(ctx, (*context.Context)(nil)))
 	files, err := readFiles()
 	if lineEnd := checkLineEnds(); lineEnd != nil {
-		err = lineEnd // also in place of the error of the parser about that value
+		err = lineEnd // first, because it may be the reason for an error of readFiles or of the parser
 	}
 	if err != nil {
 		return fail(std, err)
 	}
 	var bad []badValue
-	if slices.Contains(args, "config") { // it shows bad values; other commands fail at the first one
+	if selects(parser, args, "config") { // it shows bad values; other commands fail at the first one
 		bad = takeBadValues(parser.Model)
 	}
 	command, err := parser.Parse(args)
@@ -116,6 +115,13 @@ func newParser(flags *cli, std streams, options ...kong.Option) *kong.Kong {
 		panic(err) // a tag of cli or of settings is wrong
 	}
 	return parser
+}
+
+// selects reports whether the arguments name the command. The word alone may also be the
+// value of a flag, as in --data config.
+func selects(parser *kong.Kong, args []string, command string) bool {
+	trace, err := kong.Trace(parser, args)
+	return err == nil && trace.Selected() != nil && trace.Selected().Name == command
 }
 
 // fail prints an error and returns the exit code.
