@@ -51,17 +51,23 @@ func (serveCommand) Run(ctx context.Context, settings *settings, std streams, fr
 	defer func() { err = errors.Join(err, a.Close()) }()
 	go func() {
 		for range hangups {
-			if settings.TLSCert != "" || !files.any() {
-				if err := a.ReloadCertificate(); err != nil {
-					log.Warn("the certificate stays as it is", "error", errorText(err))
-				}
-			}
-			if err := files.reload(a); err != nil {
-				log.Warn("the keys stay as they are", "error", errorText(err))
-			}
+			reload(a, settings, files, log)
 		}
 	}()
 	return unlessInterrupted(ctx, a.Run(ctx))
+}
+
+// reload reads the certificate and the keys again. If there are neither, the log says that
+// there is no certificate.
+func reload(a *app.App, settings *settings, files keyFiles, log *slog.Logger) {
+	if settings.TLSCert != "" || !files.any() {
+		if err := a.ReloadCertificate(); err != nil {
+			log.Warn("the certificate stays as it is", "error", errorText(err))
+		}
+	}
+	if err := files.reload(a); err != nil {
+		log.Warn("the keys stay as they are", "error", errorText(err))
+	}
 }
 
 func unlessInterrupted(ctx context.Context, err error) error {
