@@ -131,21 +131,7 @@ func (s sources) ofVariable(name string) string {
 // report prints the problems of the settings and the unknown variables. It returns an
 // error if there is a problem.
 func (s sources) report(to io.Writer, config app.Config) error {
-	var problems []string
-	for _, bad := range s.bad {
-		problems = append(problems, variableName(bad.variable)+": "+bad.err.Error())
-	}
-	for _, problem := range config.Problems() {
-		problems = append(problems, errorText(problem))
-	}
-	if config.MongoDBURI != "" && config.SecretKey == "" && config.SigningKey == "" {
-		problems = append(problems, secretKeyVariable+" must be set with MongoDB: servers that share a store must share the key")
-	}
-	if len(config.Problems()) == 0 {
-		if err := config.CheckKeys(); err != nil {
-			problems = append(problems, errorText(err))
-		}
-	}
+	problems := s.problems(config)
 	for _, text := range problems {
 		fmt.Fprintln(to, "problem:", oneLine(text))
 	}
@@ -159,6 +145,27 @@ func (s sources) report(to io.Writer, config app.Config) error {
 		return errors.New("a setting has a value that cannot be used")
 	}
 	return fmt.Errorf("%d settings have values that cannot be used", len(problems))
+}
+
+// problems returns what is wrong with the settings. The files of keys are read only if the
+// settings themselves are right.
+func (s sources) problems(config app.Config) (texts []string) {
+	for _, bad := range s.bad {
+		texts = append(texts, variableName(bad.variable)+": "+bad.err.Error())
+	}
+	problems := config.Problems()
+	for _, problem := range problems {
+		texts = append(texts, errorText(problem))
+	}
+	if config.MongoDBURI != "" && config.SecretKey == "" && config.SigningKey == "" {
+		texts = append(texts, secretKeyVariable+" must be set with MongoDB: servers that share a store must share the key")
+	}
+	if len(problems) == 0 {
+		if err := config.CheckKeys(); err != nil {
+			texts = append(texts, errorText(err))
+		}
+	}
+	return texts
 }
 
 // shown returns a value without a secret.
