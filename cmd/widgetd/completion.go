@@ -75,8 +75,13 @@ func valueCases(root *kong.Node) string {
 
 // fishScript returns the commands and flags with their descriptions.
 func fishScript(root *kong.Node) string {
+	return "complete -c widgetd -f\n" + fishCommands(root) + fishFlags(root)
+}
+
+// fishCommands returns the part of the script for the commands, their arguments and the
+// flags that only they have.
+func fishCommands(root *kong.Node) string {
 	var script strings.Builder
-	script.WriteString("complete -c widgetd -f\n")
 	for _, command := range withDescendants(root) {
 		condition := "__fish_use_subcommand"
 		if command != root {
@@ -99,6 +104,12 @@ func fishScript(root *kong.Node) string {
 			fmt.Fprintf(&script, "complete -c widgetd -n %s -l %s -d %s\n", quote(condition), flag.Name, quote(flag.Help))
 		}
 	}
+	return script.String()
+}
+
+// fishFlags returns the part of the script for the flags of the program.
+func fishFlags(root *kong.Node) string {
+	var script strings.Builder
 	for _, flag := range root.Flags {
 		argument := " -r -F"
 		if words := valuesOf(flag.Value); len(words) > 0 {
