@@ -56,7 +56,7 @@ type settings struct {
 	DataDir                 string        `name:"data" used:"store" default:"${DataDir}" env:"WIDGETD_DATA" help:"Folder of the embedded store and the generated key."`
 	MongoDBURI              string        `name:"mongodb-uri" used:"store" placeholder:"URI" env:"WIDGETD_MONGODB_URI" help:"MongoDB that several servers share (mongodb://…), in place of the embedded store. The path names the database; without a path it is widgetd."`
 	TokenTTL                time.Duration `name:"token-ttl" default:"${TokenTTL}" env:"WIDGETD_TOKEN_TTL" help:"Lifetime of a token."`
-	CORSOrigins             []origin      `name:"cors-origins" default:"${CORSOrigins}" env:"WIDGETD_CORS_ORIGINS" help:"Origins whose pages may call the API, like https://www.example.com, or * for all."`
+	CORSOrigins             []element     `name:"cors-origins" default:"${CORSOrigins}" env:"WIDGETD_CORS_ORIGINS" help:"Origins whose pages may call the API, like https://www.example.com, or * for all."`
 	PasswordMinLength       int           `name:"password-min-length" used:"password" default:"${PasswordMinLength}" env:"WIDGETD_PASSWORD_MIN_LENGTH" help:"Minimum number of characters of a new password."`
 	MaxLoginFailures        int           `name:"max-login-failures" default:"${MaxLoginFailures}" env:"WIDGETD_MAX_LOGIN_FAILURES" help:"Failed log-ins per client address and email in 15 minutes; 0 is off."`
 	Registration            word          `name:"registration" default:"open" enum:"open,closed" env:"WIDGETD_REGISTRATION" help:"open: anybody may register. closed: only administrators and the operator add accounts."`
@@ -65,7 +65,7 @@ type settings struct {
 	BaseURL                 string        `name:"base-url" placeholder:"URL" env:"WIDGETD_BASE_URL" help:"URL at which clients reach the server, like https://example.com/path. It is the issuer (iss) of tokens and the server of the OpenAPI document, and its path begins every link."`
 	TokenAudience           string        `name:"token-audience" placeholder:"TEXT" env:"WIDGETD_TOKEN_AUDIENCE" help:"The audience (aud) of tokens. A token with another one is refused; a token without one is accepted."`
 	SigningKey              string        `name:"signing-key" placeholder:"FILE" env:"WIDGETD_SIGNING_KEY" help:"PEM file of the private key that signs tokens, in place of WIDGETD_SECRET_KEY: Ed25519, ECDSA on P-256, or RSA of 2048 bits or more. SIGHUP reads it and the previous keys again."`
-	PreviousKeys            []file        `name:"previous-keys" placeholder:"FILE" env:"WIDGETD_PREVIOUS_KEYS" help:"PEM files of keys, private or public, that still verify tokens but no longer sign any."`
+	PreviousKeys            []element     `name:"previous-keys" placeholder:"FILE" env:"WIDGETD_PREVIOUS_KEYS" help:"PEM files of keys, private or public, that still verify tokens but no longer sign any."`
 	TLSCert                 string        `name:"tls-cert" used:"address" placeholder:"FILE" env:"WIDGETD_TLS_CERT" help:"PEM file of the certificate chain, to serve HTTPS. SIGHUP reads it and the key again."`
 	TLSKey                  string        `name:"tls-key" placeholder:"FILE" env:"WIDGETD_TLS_KEY" help:"PEM file of the certificate's key."`
 	HSTS                    toggle        `name:"hsts" default:"${HSTS}" env:"WIDGETD_HSTS" help:"With TLS: tell browsers to use HTTPS for a year. on (the default) or off."`
@@ -145,14 +145,6 @@ func (s *settings) config() app.Config {
 	for i, proxy := range s.TrustedProxies {
 		proxies[i] = proxy.Prefix
 	}
-	origins := make([]string, len(s.CORSOrigins))
-	for i, origin := range s.CORSOrigins {
-		origins[i] = string(origin)
-	}
-	var previousKeys []string
-	for _, file := range s.PreviousKeys {
-		previousKeys = append(previousKeys, string(file))
-	}
 	return app.Config{
 		Addr:                    s.Addr,
 		DataDir:                 s.DataDir,
@@ -164,11 +156,11 @@ func (s *settings) config() app.Config {
 		SecretKey:               os.Getenv(secretKeyVariable),
 		PreviousSecretKeys:      splitSecrets(os.Getenv(previousSecretKeysVariable)),
 		SigningKey:              s.SigningKey,
-		PreviousKeys:            previousKeys,
+		PreviousKeys:            textsOf(s.PreviousKeys),
 		IntrospectionSecret:     os.Getenv(introspectionSecretVariable),
 		AdminEmail:              os.Getenv(adminEmailVariable),
 		AdminPassword:           os.Getenv(adminPasswordVariable),
-		CORSOrigins:             origins,
+		CORSOrigins:             textsOf(s.CORSOrigins),
 		PasswordMinLength:       s.PasswordMinLength,
 		MaxLoginFailures:        s.MaxLoginFailures,
 		RegistrationClosed:      s.Registration == "closed",
@@ -207,22 +199,20 @@ func splitSecrets(text string) []string {
 	return secrets
 }
 
-// file is an element of --previous-keys. There may be space around it.
-type file string
+// element is an element of a list. There may be space around it.
+type element string
 
 // UnmarshalText removes the space around the text.
-func (f *file) UnmarshalText(text []byte) error { //nolint:unparam // encoding.TextUnmarshaler
-	*f = file(strings.TrimSpace(string(text)))
+func (e *element) UnmarshalText(text []byte) error { //nolint:unparam // encoding.TextUnmarshaler
+	*e = element(strings.TrimSpace(string(text)))
 	return nil
 }
 
-// origin is an element of --cors-origins. There may be space around it.
-type origin string
-
-// UnmarshalText removes the space around the text.
-func (o *origin) UnmarshalText(text []byte) error { //nolint:unparam // encoding.TextUnmarshaler
-	*o = origin(strings.TrimSpace(string(text)))
-	return nil
+func textsOf(list []element) (texts []string) {
+	for _, e := range list {
+		texts = append(texts, string(e))
+	}
+	return texts
 }
 
 // proxy is a network. A single address is the network that holds only that
