@@ -118,13 +118,13 @@ func countsText(report domain.ImportReport) string {
 type countingReader struct {
 	ctx    context.Context
 	from   io.Reader
-	buffer []byte       // of the goroutine of Read
+	buffer []byte       // of the read that may outlast ctx
 	read   atomic.Int64 // bytes
 }
 
-// Read implements [io.Reader]. A read of a file cannot be interrupted. So another goroutine
-// reads, and goes on after ctx has ended. Later calls of Read do not use the buffer of this
-// goroutine.
+// Read implements [io.Reader]. The read of the file may go on after ctx has ended: see
+// interruptible. So it does not use the buffer of the caller, and later calls of Read do not
+// use its buffer.
 func (r *countingReader) Read(p []byte) (int, error) {
 	if err := r.ctx.Err(); err != nil {
 		return 0, err
@@ -132,21 +132,11 @@ func (r *countingReader) Read(p []byte) (int, error) {
 	if r.buffer == nil {
 		r.buffer = make([]byte, 64<<10)
 	}
-	type result struct {
-		n   int
-		err error
-	}
-	done := make(chan result, 1)
 	part := r.buffer[:min(len(p), len(r.buffer))]
-	go func() {
-		n, err := r.from.Read(part)
-		done <- result{n, err}
-	}()
-	select {
-	case <-r.ctx.Done():
-		return 0, r.ctx.Err()
-	case got := <-done:
-		r.read.Add(int64(got.n))
-		return copy(p, part[:got.n]), got.err
+	n, err := interruptible(r.ctx, func() (int, error) { return r.from.Read(part) })
+	if ended := r.ctx.Err(); ended != nil {
+		return 0, ended
 	}
+	r.read.Add(int64(n))
+	return copy(p, part[:n]), err
 }

@@ -62,20 +62,21 @@ func readLine(from io.Reader) (string, error) {
 
 // interruptible returns the result of read, or an error when ctx ends first. The
 // goroutine of read then keeps running, because read cannot be interrupted.
-func interruptible(ctx context.Context, read func() (string, error)) (string, error) {
+func interruptible[T any](ctx context.Context, read func() (T, error)) (T, error) {
 	type result struct {
-		text string
-		err  error
+		value T
+		err   error
 	}
 	done := make(chan result, 1)
 	go func() {
-		text, err := read()
-		done <- result{text, err}
+		value, err := read()
+		done <- result{value, err}
 	}()
 	select {
 	case <-ctx.Done():
-		return "", errors.New("interrupted")
+		var none T
+		return none, errors.New("interrupted")
 	case r := <-done:
-		return r.text, r.err
+		return r.value, r.err
 	}
 }
