@@ -115,7 +115,7 @@ func TestDroppedIndexesAdmitNoDuplicate(t *testing.T) {
 				t.Errorf("when the index is there again, a second registration is answered with %d", res.status)
 			}
 			count, err := db.Collection("users").CountDocuments(t.Context(), bson.D{{Key: "email_key", Value: userEmail}})
-			if err != nil || fmt.Sprint(count) != "1" {
+			if err != nil || count != 1 {
 				t.Errorf("%d accounts have the email, %v", count, err)
 			}
 		})

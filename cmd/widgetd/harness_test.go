@@ -364,8 +364,13 @@ func (j *journal) take() []string {
 
 // find returns the first record in which the key has the value.
 func (j *journal) find(key, value string) (map[string]any, bool) {
+	return j.findRecord(func(record map[string]any) bool { return record[key] == value })
+}
+
+// findRecord returns the first record for which isWanted returns true.
+func (j *journal) findRecord(isWanted func(record map[string]any) bool) (map[string]any, bool) {
 	for _, line := range j.lines() {
-		if record, ok := parse(line); ok && record[key] == value {
+		if record, ok := parse(line); ok && isWanted(record) {
 			return record, true
 		}
 	}
@@ -375,8 +380,13 @@ func (j *journal) find(key, value string) (map[string]any, bool) {
 // await waits for a record in which the key has the value, and returns it. It gives
 // up when ended is closed.
 func (j *journal) await(key, value string, ended <-chan struct{}) (record map[string]any, ok bool) {
+	return j.awaitRecord(ended, func(record map[string]any) bool { return record[key] == value })
+}
+
+// awaitRecord is await for a record for which isWanted returns true.
+func (j *journal) awaitRecord(ended <-chan struct{}, isWanted func(record map[string]any) bool) (record map[string]any, ok bool) {
 	j.awaitChange(ended, func() bool {
-		record, ok = j.find(key, value)
+		record, ok = j.findRecord(isWanted)
 		return ok
 	})
 	return record, ok

@@ -1,7 +1,6 @@
 package main_test
 
 import (
-	"context"
 	"fmt"
 	"maps"
 	"net/url"
@@ -15,7 +14,6 @@ import (
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"go.mongodb.org/mongo-driver/v2/mongo"
-	"go.mongodb.org/mongo-driver/v2/mongo/options"
 
 	"github.com/widgetd/widgetd/domain"
 	"github.com/widgetd/widgetd/internal/mongotest"
@@ -298,21 +296,6 @@ func TestRefusedCredentialsAreNotTriedAgain(t *testing.T) {
 	}
 }
 
-// collection returns a collection of the database that the URI names.
-func collection(t *testing.T, uri, name string) *mongo.Collection {
-	t.Helper()
-	at, err := url.Parse(uri)
-	if err != nil {
-		t.Fatal(err)
-	}
-	client, err := mongo.Connect(options.Client().ApplyURI(uri))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = client.Disconnect(context.Background()) })
-	return client.Database(strings.TrimPrefix(at.Path, "/")).Collection(name)
-}
-
 // storedDocument is the document that a condition finds. A test can change it.
 type storedDocument struct {
 	t         *testing.T
@@ -350,12 +333,9 @@ func (s *server) wantFault(r request, doc storedDocument, reason string) {
 	res := s.do(doc.t, r)
 	res.want(doc.t, 500, message("Internal Server Error"))
 	id := res.header.Get("X-Request-Id")
-	logged := s.log.awaitChange(s.exited, func() bool {
-		return slices.ContainsFunc(s.log.lines(), func(line string) bool {
-			record, _ := parse(line)
-			cause, _ := record["error"].(string)
-			return record["id"] == id && strings.Contains(cause, reason)
-		})
+	_, logged := s.log.awaitRecord(s.exited, func(record map[string]any) bool {
+		cause, _ := record["error"].(string)
+		return record["id"] == id && strings.Contains(cause, reason)
 	})
 	if !logged {
 		doc.t.Errorf("%s %s: the log of the request %s does not contain %q:\n%s", r.method, r.path, id, reason, s.log)
@@ -390,7 +370,7 @@ func TestUnreadableWidgetIsLeftOutOfPagesAndNotOverwritten(t *testing.T) {
 	s := start(t, folder(t), slices.Concat(onMongoDB(uri), asAdmin, []string{"--metrics-addr=127.0.0.1:0"})...)
 	admin := s.logIn(t, adminEmail, adminPassword)
 	s.do(t, put("/widgets/good", admin, widgetFields())).want(t, 201, "")
-	odd := storedDocument{t, collection(t, uri, "widgets"), bson.D{{Key: "name", Value: "odd"}}}
+	odd := storedDocument{t, databaseOf(t, uri).Collection("widgets"), bson.D{{Key: "name", Value: "odd"}}}
 	for field, change := range unreadableFields["widgets"] {
 		s.do(t, put("/widgets/odd", admin, widgetFields())).want(t, 201, "")
 		odd.set(field, change.value)
@@ -421,13 +401,10 @@ func (s *server) wantLeftOut(t *testing.T, token, reason string) {
 	if after := s.scrape(t)[counter]; after != before+1 {
 		t.Errorf("%s was %v before the page and is %v after it", counter, before, after)
 	}
-	logged := s.log.awaitChange(s.exited, func() bool {
-		return slices.ContainsFunc(s.log.lines(), func(line string) bool {
-			record, _ := parse(line)
-			cause, _ := record["error"].(string)
-			return record["msg"] == "a record cannot be read and is left out of a page" && record["level"] == "WARN" &&
-				strings.Contains(cause, reason)
-		})
+	_, logged := s.log.awaitRecord(s.exited, func(record map[string]any) bool {
+		cause, _ := record["error"].(string)
+		return record["msg"] == "a record cannot be read and is left out of a page" && record["level"] == "WARN" &&
+			strings.Contains(cause, reason)
 	})
 	if !logged {
 		t.Errorf("the log has no warning with %q:\n%s", reason, s.log)
@@ -443,7 +420,7 @@ func TestUnreadableAccountCannotBeUsed(t *testing.T) {
 		change := unreadableFields["users"][field]
 		account := fields{"email": string(rune('a'+i)) + "@example.com", "password": userPassword}
 		token := s.register(t, account["email"], account["password"])
-		odd := storedDocument{t, collection(t, uri, "users"), bson.D{{Key: "email_key", Value: account["email"]}}}
+		odd := storedDocument{t, databaseOf(t, uri).Collection("users"), bson.D{{Key: "email_key", Value: account["email"]}}}
 		odd.set(field, change.value)
 		s.wantFault(post("/auth/login", "", account), odd, "collection users, _id "+id(odd.read())+": the field "+field)
 		s.wantFault(get("/auth/user", token), odd, change.reason)
