@@ -2,8 +2,6 @@ package main_test
 
 import (
 	bin "encoding/binary"
-	"errors"
-	"io/fs"
 	"math/rand/v2"
 	"net/http"
 	"os"
@@ -20,30 +18,18 @@ import (
 // with one line, or all its answers are right: the damaged bytes were not in use.
 func TestDamagedStoreIsRefusedOrItsAnswersAreRight(t *testing.T) {
 	t.Parallel()
-	data := folder(t)
-	settings := []string{"WIDGETD_SECRET_KEY=" + secretKey}
-	s := start(t, data, append(settings, asAdmin...)...)
 	figures := newFigures()
 	defer figures.log(t)
-	mint := s.minter(t)
-	admin, known := mint(), newMemory()
-	client := &client{t: t, s: s, token: admin, mint: mint, memory: known, acknowledged: newCountdown(400)}
-	client.until = client.acknowledged.reached
-	client.work("damaged")
-	s.stop()
+	good, c := filledStore(t)
+	data := restore(t, good)
 	path := filepath.Join(data, "widgetd.db")
-	good, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-
 	refused, served := 0, 0
 	for round := range rounds(t, 40) {
 		if err := os.WriteFile(path, damaged(good, random(t, round)), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		figures.faults++
-		s := launch(t, data, settings...)
+		s := launch(t, data, "WIDGETD_SECRET_KEY="+secretKey)
 		figures.watch(s)
 		if line, isRefused := s.refusal(t); isRefused {
 			refused++
@@ -52,8 +38,8 @@ func TestDamagedStoreIsRefusedOrItsAnswersAreRight(t *testing.T) {
 		}
 		served++
 		s.awaitListening(t)
-		s.wantFacts(t, admin, []*memory{known}, figures)
-		s.do(t, put("/widgets/another", admin, widgetFields())).want(t, 201, "")
+		s.wantFacts(t, c.token, []*memory{c.memory}, figures)
+		s.do(t, put("/widgets/another", c.token, widgetFields())).want(t, 201, "")
 		s.stop()
 	}
 	t.Logf("refused: %d, served: %d", refused, served)
@@ -130,17 +116,10 @@ func filledStore(t *testing.T) (content []byte, c *client) {
 // startOn starts a server on a copy of a store, which the test will damage.
 func startOn(t *testing.T, content []byte) (s *server, path string) {
 	t.Helper()
-	data := folder(t)
-	path = filepath.Join(data, "widgetd.db")
-	if err := os.Mkdir(data, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		t.Fatal(err)
-	}
-	if err := os.WriteFile(path, content, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	data := restore(t, content)
 	s = start(t, data, "WIDGETD_SECRET_KEY="+secretKey)
 	s.expectFailedStore(storeFailed)
-	return s, path
+	return s, filepath.Join(data, "widgetd.db")
 }
 
 // expectFailedStore allows the errors that a server logs once its store has failed: the one
