@@ -28,15 +28,20 @@ func (s *server) limitMemory() {
 }
 
 // hostile are kinds of connections that make a server hold memory: what the client
-// sends at once, and what it sends again and again. It reads only in idleAfter.
-var hostile = []struct{ name, begin, trickle string }{
+// sends at once, and what it sends again and again.
+var hostile = []hostileKind{
 	{"idle after a large request", "POST " + api + "/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\nContent-Length: 65536\r\n\r\n" + strings.Repeat("x", 64<<10), ""},
 	{"slow headers", "GET /healthz HTTP/1.1\r\nHost: x\r\nX-Slow: " + strings.Repeat("x", 4<<10), "x"},
 	{"slow body", "POST " + api + "/auth/login HTTP/1.1\r\nHost: x\r\nContent-Length: 65536\r\n\r\n" + strings.Repeat("x", 60<<10), "x"},
-	{"slow reader", "", ""}, // set by the test: it needs a token
+	{slowReader, "", ""}, // set by the test: it needs a token
 	{"silent", "", ""},
 	{"TLS half done", "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "x"},
 }
+
+type hostileKind struct{ name, begin, trickle string }
+
+// slowReader is the kind that reads no response.
+const slowReader = "slow reader"
 
 // TestHonestReadsAreAnsweredDuringAFloodOfConnections opens many connections of
 // each hostile kind from many addresses, again and again when the server closes
@@ -67,11 +72,10 @@ func TestHonestReadsAreAnsweredDuringAFloodOfConnections(t *testing.T) {
 		{"TLS", []string{"--tls-cert", p.cert, "--tls-key", p.key}, 5}, // half of the clients finish the handshake
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			s := prepare(t, data, append(test.settings, "WIDGETD_LOG_LEVEL=error")...)
+			s := prepare(t, data, append(test.settings, "--log-level=info")...)
 			if !raceEnabled { // the race detector reserves more memory than the limit
 				s.limitMemory()
 			}
-			s.cmd.Args = append(s.cmd.Args, "--log-level=info")
 			s.launch(t)
 			s.awaitListening(t)
 			if test.name == "TLS" {
@@ -111,7 +115,7 @@ func TestHonestReadsAreAnsweredDuringAFloodOfConnections(t *testing.T) {
 // is disconnected.
 func attack(ctx context.Context, addr string, i int, token string, secure bool) {
 	kind := hostile[i%len(hostile)]
-	if kind.name == "slow reader" {
+	if kind.name == slowReader {
 		kind.begin = strings.Repeat("GET "+api+"/widgets?per_page=100 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+token+"\r\n\r\n", 5)
 	}
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, byte(1+i%250), byte(i/250), 1)}, Timeout: 5 * time.Second}
@@ -121,7 +125,7 @@ func attack(ctx context.Context, addr string, i int, token string, secure bool) 
 			if secure {
 				conn = tls.Client(conn, &tls.Config{InsecureSkipVerify: true}) // an attacker does not care
 			}
-			occupy(ctx, conn, kind.begin, kind.trickle)
+			occupy(ctx, conn, kind)
 			_ = conn.Close()
 		}
 		select {
@@ -132,19 +136,19 @@ func attack(ctx context.Context, addr string, i int, token string, secure bool) 
 }
 
 // occupy keeps a connection until the server closes it.
-func occupy(ctx context.Context, conn net.Conn, begin, trickle string) {
+func occupy(ctx context.Context, conn net.Conn, kind hostileKind) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
 	defer stop()
-	_, err := io.WriteString(conn, begin)
-	for err == nil && trickle != "" {
+	_, err := io.WriteString(conn, kind.begin)
+	for err == nil && kind.trickle != "" {
 		select {
 		case <-ctx.Done():
 			return
 		case <-time.After(time.Second):
-			_, err = io.WriteString(conn, trickle)
+			_, err = io.WriteString(conn, kind.trickle)
 		}
 	}
-	if strings.Contains(begin, "per_page") {
+	if kind.name == slowReader {
 		select {
 		case <-ctx.Done():
 		case <-time.After(15 * time.Second): // the server resets the connection before
