@@ -299,7 +299,7 @@ func (s *server) wantWidget(t *testing.T, admin, user string) {
 // wantPages checks the pages, five widgets each, of a list with the given names.
 func (s *server) wantPages(t *testing.T, user string, names []string) {
 	t.Helper()
-	for number, test := range []struct {
+	for number, test := range map[int]struct {
 		links map[string]int
 		items []string
 	}{
@@ -308,9 +308,6 @@ func (s *server) wantPages(t *testing.T, user string, names []string) {
 		3: {map[string]int{"self": 3, "first": 1, "prev": 2, "last": 3}, names[10:]},
 		9: {map[string]int{"self": 9, "first": 1, "prev": 3, "last": 3}, nil},
 	} {
-		if test.links == nil {
-			continue
-		}
 		res := s.do(t, get(fmt.Sprintf("/widgets?page=%d&per_page=5", number), user))
 		res.wantHeader(t, "Total-Count", "12")
 		p := res.page(t)

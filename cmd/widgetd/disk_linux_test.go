@@ -27,11 +27,11 @@ type diskFault struct {
 func (s *server) injectFault(t *testing.T, calls, fault string) *diskFault {
 	t.Helper()
 	path := os.Getenv("STRACE")
-	strace := exec.Command(path, "-f", "-o", os.DevNull, "-e", "trace="+calls, "-e", "inject="+calls+":"+fault,
-		"-p", strconv.Itoa(s.cmd.Process.Pid))
 	if path == "" {
 		t.Skip("no disk fault was injected: $STRACE does not name the strace program")
 	}
+	strace := exec.Command(path, "-f", "-o", os.DevNull, "-e", "trace="+calls, "-e", "inject="+calls+":"+fault,
+		"-p", strconv.Itoa(s.cmd.Process.Pid))
 	stderr, err := strace.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

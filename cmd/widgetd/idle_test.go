@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -25,9 +26,7 @@ func TestIdleConnectionsTakeLittleHeap(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := prepare(t, folder(t), append(append(test.settings, asAdmin...), "--metrics-addr=127.0.0.1:0")...)
-			s.launch(t)
-			s.awaitListening(t)
+			s := start(t, folder(t), slices.Concat(test.settings, asAdmin, []string{"--metrics-addr=127.0.0.1:0"})...)
 			dial := func() (net.Conn, error) { return net.Dial("tcp", s.addr) }
 			if name == "TLS" {
 				s.trust(p)
