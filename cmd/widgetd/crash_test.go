@@ -16,7 +16,7 @@ import (
 // The server must have the key secretKey. The same number of log-ins would take too long.
 func (s *server) minter(t *testing.T) func() string {
 	t.Helper()
-	_, claims := decode(t, s.logIn(t, adminEmail, adminPassword))
+	claims := claimsOf(t, s.logIn(t, adminEmail, adminPassword))
 	prefix, _ := claims["jti"].(string)
 	var made atomic.Int64
 	return func() string {

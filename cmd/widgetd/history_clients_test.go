@@ -35,7 +35,7 @@ func (k *knownAccount) call() string {
 // hold keeps a token of the account and the password for which it was issued.
 func (k *knownAccount) hold(t *testing.T, text, password string) heldToken {
 	t.Helper()
-	_, claims := decode(t, text)
+	claims := claimsOf(t, text)
 	id, _ := claims["sub"].(string)
 	k.mu.Lock()
 	defer k.mu.Unlock()

@@ -47,9 +47,21 @@ func rotateKey(t *testing.T, settings ...string) (id string) {
 // kidOf returns the header kid of a token.
 func kidOf(t *testing.T, token string) string {
 	t.Helper()
-	header, _ := decode(t, token)
-	kid, _ := header["kid"].(string)
+	kid, _ := headerOf(t, token)["kid"].(string)
 	return kid
+}
+
+// signAs returns a token with the claims whose header says that the key with the id has
+// signed it.
+func signAs(t *testing.T, kid string, secret []byte, claims jwt.MapClaims) string {
+	t.Helper()
+	token := jwt.NewWithClaims(jwt.SigningMethodHS256, claims)
+	token.Header["kid"] = kid
+	text, err := token.SignedString(secret)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }
 
 // previousKeys returns the files of the previous keys in a data folder.
@@ -196,14 +208,9 @@ func TestRotationUnderLoadRefusesNoRequest(t *testing.T) {
 	good := s.logIn(t, adminEmail, adminPassword)
 	loggedOut := s.logIn(t, adminEmail, adminPassword)
 	s.do(t, post("/auth/logout", loggedOut, nil)).want(t, 200, "")
-	_, claims := decode(t, good)
+	claims := claimsOf(t, good)
 	foreign := sign(t, jwt.SigningMethodHS256, []byte(strings.Repeat("f", 52)), claims)
-	unknown := jwt.NewWithClaims(jwt.SigningMethodHS256, jwt.MapClaims(claims))
-	unknown.Header["kid"] = kidOf(t, good)
-	forged, err := unknown.SignedString([]byte(strings.Repeat("f", 52)))
-	if err != nil {
-		t.Fatal(err)
-	}
+	forged := signAs(t, kidOf(t, good), []byte(strings.Repeat("f", 52)), claims)
 
 	var mu sync.Mutex
 	tokens := []string{good}
@@ -304,22 +311,13 @@ func TestExpiredKeyIsRemoved(t *testing.T) {
 			settings := slices.Concat(asAdmin, []string{"--token-ttl=4s"})
 			s := start(t, data, settings...)
 			token := s.logIn(t, adminEmail, adminPassword)
-			kid, claims := kidOf(t, token), jwt.MapClaims{}
-			_, got := decode(t, token)
-			for name, value := range got {
-				claims[name] = value
-			}
+			kid, claims := kidOf(t, token), claimsOf(t, token)
 			claims["exp"] = time.Now().Add(time.Hour).Unix()
 			secret, err := os.ReadFile(filepath.Join(data, "secret.key"))
 			if err != nil {
 				t.Fatal(err)
 			}
-			stolen := jwt.NewWithClaims(jwt.SigningMethodHS256, claims)
-			stolen.Header["kid"] = kid
-			late, err := stolen.SignedString(secret)
-			if err != nil {
-				t.Fatal(err)
-			}
+			late := signAs(t, kid, secret, claims)
 			if !test.serverRotates {
 				s.kill()
 			}

@@ -8,7 +8,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -86,20 +85,6 @@ func replace(t *testing.T, path, by string) {
 	}
 }
 
-// partOf returns a part of a token, 0 the header and 1 the payload, as an object.
-func partOf(t *testing.T, token string, i int) map[string]any {
-	t.Helper()
-	text, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[i])
-	var part map[string]any
-	if err == nil {
-		err = json.Unmarshal(text, &part)
-	}
-	if err != nil {
-		t.Fatalf("the token %s: %v", token, err)
-	}
-	return part
-}
-
 // jwks returns the published keys by their ids.
 func (s *server) jwks(t *testing.T) map[string]map[string]string {
 	t.Helper()
@@ -129,7 +114,7 @@ func TestEveryKindOfKeySignsAndIsPublished(t *testing.T) {
 			}
 			token := s.logIn(t, adminEmail, adminPassword)
 			s.do(t, get("/auth/user", token)).want(t, 200, "")
-			header := partOf(t, token, 0)
+			header := headerOf(t, token)
 			kid, _ := header["kid"].(string)
 			if published := s.jwks(t)[kid]; header["alg"] != algorithm || published["alg"] != algorithm || published["d"] != "" {
 				t.Errorf("the header is %v, the published key %v", header, published)
@@ -205,7 +190,7 @@ func TestHangupReadsTheKeysAgain(t *testing.T) {
 	for _, token := range []string{old, changed} {
 		s.do(t, get("/auth/user", token)).want(t, 200, "")
 	}
-	if keys := s.jwks(t); len(keys) != 2 || partOf(t, old, 0)["kid"] == partOf(t, changed, 0)["kid"] {
+	if keys := s.jwks(t); len(keys) != 2 || headerOf(t, old)["kid"] == headerOf(t, changed)["kid"] {
 		t.Errorf("the keys are %v", keys)
 	}
 
@@ -396,14 +381,14 @@ func TestTokensNameTheIssuerAndTheAudience(t *testing.T) {
 	data := folder(t)
 	before := start(t, data, asAdmin...)
 	plain := before.logIn(t, adminEmail, adminPassword)
-	if claims := partOf(t, plain, 1); claims["iss"] != nil || claims["aud"] != nil {
+	if claims := claimsOf(t, plain); claims["iss"] != nil || claims["aud"] != nil {
 		t.Errorf("the claims are %v", claims)
 	}
 	before.stop()
 
 	s := start(t, data, append([]string{"--base-url", "HTTPS://API.example:443/shop/", "--token-audience", "shop"}, asAdmin...)...)
 	token := s.logIn(t, adminEmail, adminPassword)
-	if claims := partOf(t, token, 1); claims["iss"] != "https://api.example/shop" || claims["aud"] != "shop" {
+	if claims := claimsOf(t, token); claims["iss"] != "https://api.example/shop" || claims["aud"] != "shop" {
 		t.Errorf("the claims are %v", claims)
 	}
 	for _, good := range []string{plain, token} {
@@ -434,7 +419,7 @@ func TestOtherServicesIntrospectTokens(t *testing.T) {
 	}
 	res := introspect(secret, token)
 	res.want(t, 200, "")
-	claims := partOf(t, token, 1)
+	claims := claimsOf(t, token)
 	var got map[string]any
 	if err := json.Unmarshal([]byte(res.body), &got); err != nil || len(got) != 9 || got["active"] != true || got["token_type"] != "bearer" {
 		t.Errorf("%v: %s", err, res.body)

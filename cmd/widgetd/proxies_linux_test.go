@@ -342,7 +342,7 @@ func testOtherService(t *testing.T, startProxy func(t *testing.T, addr, service 
 	registered.want(t, 201, "")
 	user := registered.text("access_token")
 	for token, role := range map[string]string{admin: "true", user: "false"} {
-		want := fmt.Sprintf("POST [%q] [%q] [] an order", partOf(t, token, 1)["sub"], role)
+		want := fmt.Sprintf("POST [%q] [%q] [] an order", claimsOf(t, token)["sub"], role)
 		if status, body, _ := send(token, "an order"); status != 200 || body != want {
 			t.Errorf("%d %s, want %s", status, body, want)
 		}

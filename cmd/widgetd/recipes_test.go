@@ -89,7 +89,7 @@ func (s service) get(t *testing.T, token string) (status int, user, challenge st
 // wantUser checks that the service accepts a token and knows its user.
 func (s service) wantUser(t *testing.T, token string) {
 	t.Helper()
-	if status, user, _ := s.get(t, token); status != 200 || user != partOf(t, token, 1)["sub"] {
+	if status, user, _ := s.get(t, token); status != 200 || user != claimsOf(t, token)["sub"] {
 		t.Errorf("%d %q, want 200 and the user of the token", status, user)
 	}
 }

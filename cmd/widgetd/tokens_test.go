@@ -25,19 +25,33 @@ func sign(t *testing.T, method jwt.SigningMethod, key any, claims jwt.MapClaims)
 	return token
 }
 
-// decode returns the header and the claims of a token without verifying it.
-func decode(t *testing.T, token string) (header, claims map[string]any) {
+// headerOf returns the header of a token without verifying the token.
+func headerOf(t *testing.T, token string) map[string]any {
 	t.Helper()
-	for i, part := range []*map[string]any{&header, &claims} {
-		text, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[i])
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := json.Unmarshal(text, part); err != nil {
-			t.Fatal(err)
-		}
+	return partOf(t, token, 0)
+}
+
+// claimsOf returns the claims of a token without verifying the token.
+func claimsOf(t *testing.T, token string) map[string]any {
+	t.Helper()
+	return partOf(t, token, 1)
+}
+
+// partOf returns a part of a token as an object.
+func partOf(t *testing.T, token string, i int) (object map[string]any) {
+	t.Helper()
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		t.Fatalf("%q is no token", token)
 	}
-	return header, claims
+	text, err := base64.RawURLEncoding.DecodeString(parts[i])
+	if err == nil {
+		err = json.Unmarshal(text, &object)
+	}
+	if err != nil {
+		t.Fatalf("the token %s: %v", token, err)
+	}
+	return object
 }
 
 func TestTokenHasTheClaimsOfItsUser(t *testing.T) {
@@ -52,10 +66,10 @@ func TestTokenHasTheClaimsOfItsUser(t *testing.T) {
 		{s.logIn(t, userEmail, userPassword), false},
 		{s.logIn(t, adminEmail, adminPassword), true},
 	} {
-		header, claims := decode(t, test.token)
-		if header["alg"] != "HS256" {
-			t.Errorf("signed by %v", header["alg"])
+		if algorithm := headerOf(t, test.token)["alg"]; algorithm != "HS256" {
+			t.Errorf("signed by %v", algorithm)
 		}
+		claims := claimsOf(t, test.token)
 		iat, _ := claims["iat"].(float64)
 		if int64(iat) < before || int64(iat) > time.Now().Unix() {
 			t.Errorf("iat %v, issued at %d or later", claims["iat"], before)
@@ -81,7 +95,7 @@ func TestTokenIsRefusedUnlessAllOfItIsValid(t *testing.T) {
 	genuine := s.logIn(t, adminEmail, adminPassword)
 	part := strings.Split(genuine, ".")
 	now := time.Now()
-	_, issued := decode(t, genuine)
+	issued := claimsOf(t, genuine)
 	good := jwt.MapClaims{
 		"jti": "6ba7b810-9dad-41d1-80b4-00c04fd430c8", "sub": issued["sub"], "admin": true,
 		"iat": now.Unix(), "exp": now.Add(time.Hour).Unix(),
@@ -172,7 +186,7 @@ func TestTokenExpiresAtItsExpiry(t *testing.T) {
 		t.Errorf("expires_in %v, want 1", got)
 	}
 	token := res.text("access_token")
-	_, claims := decode(t, token)
+	claims := claimsOf(t, token)
 	expiry := time.Unix(int64(claims["exp"].(float64)), 0)
 	for {
 		began := time.Now()
@@ -203,9 +217,7 @@ func TestLogInsInTheSameSecondGetDifferentTokens(t *testing.T) {
 	s.register(t, userEmail, userPassword)
 	for {
 		first, second := s.logIn(t, userEmail, userPassword), s.logIn(t, userEmail, userPassword)
-		_, a := decode(t, first)
-		_, b := decode(t, second)
-		if a["iat"] != b["iat"] {
+		if claimsOf(t, first)["iat"] != claimsOf(t, second)["iat"] {
 			continue
 		}
 		if first == second {
