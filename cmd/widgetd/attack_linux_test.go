@@ -108,7 +108,7 @@ func TestSlowClientsAreCutOff(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer silent.Close()
-	encrypted.do(t, request{method: "GET", path: "/healthz"}).want(t, 200, "") // the server has accepted the silent connection before
+	encrypted.do(t, healthz).want(t, 200, "") // the server has accepted the silent connection before
 	began := time.Now()
 	encrypted.stop()
 	if took := time.Since(began); took > 5*time.Second {

@@ -375,7 +375,7 @@ func TestFolderInUseIsRefusedByNameWithoutWaiting(t *testing.T) {
 	if took := time.Since(began); took > 3*time.Second { // one second to try, and a start on a busy machine
 		t.Errorf("another server was refused after %v", took)
 	}
-	s.do(t, request{method: "GET", path: "/readyz"}).want(t, 200, "")
+	s.do(t, readyz).want(t, 200, "")
 }
 
 func TestConfiguredAdministratorExists(t *testing.T) {

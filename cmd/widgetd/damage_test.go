@@ -214,13 +214,13 @@ func TestDamageOfAnOpenStoreIsAnsweredWith503(t *testing.T) {
 					s.do(t, put("/widgets/new", c.token, widgetFields())).want(t, 503, "")
 					s.do(t, get("/widgets", c.token)).want(t, 503, "")
 					s.do(t, post("/auth/logout", c.token, nil)).want(t, 503, "")
-					s.do(t, request{method: "GET", path: "/readyz"}).want(t, 503, "")
+					s.do(t, readyz).want(t, 503, "")
 					for token := range c.memory.tokens {
 						if i == 0 {
 							s.do(t, get("/auth/user", token)).want(t, 503, "")
 						}
 					}
-					s.do(t, request{method: "GET", path: "/healthz"}).want(t, 200, "")
+					s.do(t, healthz).want(t, 200, "")
 				})
 			}
 			all.Wait()
@@ -272,7 +272,7 @@ func TestDamagedStoreOfARunningServer(t *testing.T) {
 		}
 		if strings.Contains(s.log.String(), storeFailed) {
 			failed++
-			s.do(t, request{method: "GET", path: "/readyz"}).want(t, 503, "")
+			s.do(t, readyz).want(t, 503, "")
 			s.do(t, get("/widgets", c.token)).want(t, 503, "")
 		}
 		s.stopDamaged(t)
@@ -290,8 +290,8 @@ func (s *server) useDamaged(t *testing.T, c *client) {
 		del("/widgets/new", c.token),
 		get("/auth/user", c.token),
 		post("/auth/logout", c.mint(), nil),
-		{method: "GET", path: "/readyz"},
-		{method: "GET", path: "/healthz"},
+		readyz,
+		healthz,
 	} {
 		s.doDamaged(t, r)
 	}

@@ -161,7 +161,7 @@ func (f *facts) wantReadable(t *testing.T) {
 	f.s.do(t, get("/widgets/widget-1", f.admin)).want(t, 200, "")
 	f.s.do(t, get("/widgets", f.admin)).want(t, 200, "")
 	f.s.do(t, get("/auth/user", f.loggedOut[0])).wantTokenRefused(t, tokenLoggedOut)
-	f.s.do(t, request{method: "GET", path: "/readyz"}).want(t, 200, "")
+	f.s.do(t, readyz).want(t, 200, "")
 	if took := time.Since(began); took > 4*time.Second {
 		t.Errorf("reads took %v", took)
 	}

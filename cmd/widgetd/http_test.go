@@ -112,6 +112,12 @@ func del(path, token string) request {
 	return request{method: "DELETE", path: api + path, token: token}
 }
 
+// healthz and readyz ask whether the server runs, and whether it is ready.
+var (
+	healthz = request{method: "GET", path: "/healthz"}
+	readyz  = request{method: "GET", path: "/readyz"}
+)
+
 // response is a response whose body has been read.
 type response struct {
 	status int

@@ -294,7 +294,7 @@ func TestServerWithoutStandardErrorServes(t *testing.T) {
 	s.cmd = shell
 	s.launch(t)
 	for late := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		if res, err := s.send(request{method: "GET", path: "/healthz"}); err == nil && res.status == 200 {
+		if res, err := s.send(healthz); err == nil && res.status == 200 {
 			break
 		} else if time.Now().After(late) {
 			t.Fatalf("the server does not answer: %v", err)

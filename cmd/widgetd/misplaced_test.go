@@ -96,11 +96,11 @@ func misplaceWhileClientsWrite(t *testing.T, misplace func(*testing.T, string) (
 	back, kept := misplace(t, data)
 	figures.faults++
 	busy.Wait() // until each client got a 503
-	s.do(t, request{method: "GET", path: "/readyz"}).want(t, 503, "")
+	s.do(t, readyz).want(t, 503, "")
 	s.do(t, get("/auth/user", admin)).want(t, 503, "")
 	s.do(t, get("/widgets", admin)).want(t, 503, "")
 	s.do(t, post("/auth/logout", admin, nil)).want(t, 503, "")
-	s.do(t, request{method: "GET", path: "/healthz"}).want(t, 200, "")
+	s.do(t, healthz).want(t, 200, "")
 	if n := strings.Count(s.log.String(), storeMisplaced); n != 1 {
 		t.Errorf("the log has the cause %d times", n)
 	}

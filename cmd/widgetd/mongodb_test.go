@@ -54,11 +54,6 @@ func startTwo(t *testing.T, uri string, settings ...string) []*server {
 	return servers
 }
 
-var (
-	healthz = request{method: "GET", path: "/healthz"}
-	readyz  = request{method: "GET", path: "/readyz"}
-)
-
 // awaitReady waits until the server is ready.
 func (s *server) awaitReady(t *testing.T) {
 	t.Helper()

@@ -117,7 +117,7 @@ func TestStoppingServerIsNotReady(t *testing.T) {
 	}
 	s.awaitClosed(t)
 	readiness.rest = "{}"
-	readiness.finish(t, request{method: "GET", path: "/readyz"}).want(t, 503, `{"message":"Service Unavailable"}`)
+	readiness.finish(t, readyz).want(t, 503, `{"message":"Service Unavailable"}`)
 	inFlight.finish(t, request{method: "POST", path: api + "/widgets"}).want(t, 201, "")
 	s.wantExit(0)
 }

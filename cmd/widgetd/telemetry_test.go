@@ -319,7 +319,7 @@ func TestTracesCanGoToStandardOutput(t *testing.T) {
 	s.cmd.Stdout = &out
 	s.launch(t)
 	s.awaitListening(t)
-	s.do(t, request{method: "GET", path: "/readyz"}).want(t, 200, "")
+	s.do(t, readyz).want(t, 200, "")
 	s.stop()
 	var span struct{ Name string }
 	for line := range strings.Lines(out.String()) {
@@ -335,7 +335,7 @@ func TestTracesCanGoToStandardOutput(t *testing.T) {
 func TestServerServesWhenTracingCannotStart(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t), "OTEL_TRACES_EXPORTER=pigeon")
-	s.do(t, request{method: "GET", path: "/readyz"}).want(t, 200, "")
+	s.do(t, readyz).want(t, 200, "")
 	if line, found := s.log.find("msg", "requests are not traced"); !found || line["level"] != "WARN" ||
 		!strings.Contains(fmt.Sprint(line["error"]), "OTEL_TRACES_EXPORTER") {
 		t.Errorf("the log is\n%s", s.log)

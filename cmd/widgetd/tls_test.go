@@ -143,7 +143,7 @@ func TestServingHTTPS(t *testing.T) {
 func TestWithoutTLSNoStrictTransportSecurityIsSent(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t))
-	if got := s.do(t, request{method: "GET", path: "/healthz"}).header.Get("Strict-Transport-Security"); got != "" {
+	if got := s.do(t, healthz).header.Get("Strict-Transport-Security"); got != "" {
 		t.Errorf("Strict-Transport-Security: %s", got)
 	}
 }
@@ -152,7 +152,7 @@ func TestHSTSCanBeTurnedOff(t *testing.T) {
 	t.Parallel()
 	for setting, sent := range map[string]bool{"--hsts=OFF": false, "WIDGETD_HSTS=oFF": false, "--hsts=False": false, "--hsts": true, "--hsts=ON": true} {
 		s := startTLS(t, newPair(t, t.TempDir()), setting)
-		got := s.do(t, request{method: "GET", path: "/healthz"}).header.Get("Strict-Transport-Security")
+		got := s.do(t, healthz).header.Get("Strict-Transport-Security")
 		if (got != "") != sent {
 			t.Errorf("%s: Strict-Transport-Security: %q", setting, got)
 		}
@@ -163,7 +163,6 @@ func TestHangupReloadsTheCertificate(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	s := startTLS(t, newPair(t, dir))
-	healthz := request{method: "GET", path: "/healthz"}
 	s.do(t, healthz).want(t, 200, "")
 
 	renewed := newPair(t, dir)
@@ -186,7 +185,7 @@ func TestHangupWithoutACertificateDoesNotStopTheServer(t *testing.T) {
 	t.Parallel()
 	s := start(t, folder(t))
 	s.hangUp(t, "there is no certificate to read again")
-	s.do(t, request{method: "GET", path: "/healthz"}).want(t, 200, "")
+	s.do(t, healthz).want(t, 200, "")
 }
 
 func (s *server) hangUp(t *testing.T, message string) {
