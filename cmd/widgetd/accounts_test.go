@@ -168,44 +168,43 @@ func (s *server) wantLastAdministratorStays(t *testing.T, admin string) {
 	s.do(t, del(path, admin)).want(t, 204, "")
 }
 
+// endOfTokens is a way to end the tokens of an account whose password is userPassword.
+type endOfTokens struct {
+	end    func(admin, path, token string) request // the path is that of the account
+	status int
+	reason string // the message with which the tokens are refused then
+}
+
+// endsOfTokens are all those ways.
+var endsOfTokens = map[string]endOfTokens{
+	"everywhere": {func(_, _, token string) request { return post("/auth/logout", token, everywhere) }, 200, tokenLoggedOut},
+	"password": {func(_, _, token string) request {
+		return post("/auth/password", token, fields{"current_password": userPassword, "new_password": "new password"})
+	}, 200, tokenLoggedOut},
+	"unregister": {func(_, _, token string) request {
+		return post("/auth/unregister", token, fields{"password": userPassword})
+	}, 200, tokenInvalid},
+	"promote":      {func(admin, path, _ string) request { return patch(path, admin, fields{"admin": "true"}) }, 200, tokenLoggedOut},
+	"disable":      {func(admin, path, _ string) request { return patch(path, admin, fields{"disabled": "true"}) }, 200, tokenLoggedOut},
+	"reset":        {func(admin, path, _ string) request { return patch(path, admin, fields{"password": "reset password"}) }, 200, tokenLoggedOut},
+	"admin-logout": {func(admin, path, _ string) request { return post(path+"/logout", admin, nil) }, 200, tokenLoggedOut},
+	"delete":       {func(admin, path, _ string) request { return del(path, admin) }, 204, tokenInvalid},
+}
+
 // endedTokens ends tokens in every way. It returns them by the message with which they
 // are refused.
 func (s *server) endedTokens(t *testing.T, admin string) map[string][]string {
 	t.Helper()
 	ended := map[string][]string{}
-	for name, end := range map[string]func(path, token string) (request, string){
-		"everywhere": func(_, token string) (request, string) {
-			return post("/auth/logout", token, fields{"everywhere": "true"}), tokenLoggedOut
-		},
-		"password": func(_, token string) (request, string) {
-			return post("/auth/password", token, fields{"current_password": userPassword, "new_password": "new password"}), tokenLoggedOut
-		},
-		"unregister": func(_, token string) (request, string) {
-			return post("/auth/unregister", token, fields{"password": userPassword}), tokenInvalid
-		},
-		"promote": func(path, _ string) (request, string) {
-			return patch(path, admin, fields{"admin": "true"}), tokenLoggedOut
-		},
-		"disable": func(path, _ string) (request, string) {
-			return patch(path, admin, fields{"disabled": "true"}), tokenLoggedOut
-		},
-		"reset": func(path, _ string) (request, string) {
-			return patch(path, admin, fields{"password": "reset password"}), tokenLoggedOut
-		},
-		"admin-logout": func(path, _ string) (request, string) { return post(path+"/logout", admin, nil), tokenLoggedOut },
-		"delete":       func(path, _ string) (request, string) { return del(path, admin), tokenInvalid },
-	} {
+	for name, way := range endsOfTokens {
 		email := name + "@ended.example.com"
 		tokens := []string{s.register(t, email, userPassword), s.logIn(t, email, userPassword)}
 		path := "/users/" + s.do(t, get("/auth/user", tokens[0])).text("public_id")
-		r, reason := end(path, tokens[0])
-		if res := s.do(t, r); res.status >= 300 {
-			t.Errorf("%s: got %d %s", name, res.status, res.body)
-		}
+		s.do(t, way.end(admin, path, tokens[0])).want(t, way.status, "")
 		for _, token := range tokens {
-			s.do(t, get("/widgets", token)).wantTokenRefused(t, reason)
+			s.do(t, get("/widgets", token)).wantTokenRefused(t, way.reason)
 		}
-		ended[reason] = append(ended[reason], tokens...)
+		ended[way.reason] = append(ended[way.reason], tokens...)
 	}
 	return ended
 }

@@ -46,33 +46,14 @@ func TestWhatEndsTokensEndsThemAtOnceEverywhere(t *testing.T) {
 	eachFleetOf(t, func(t *testing.T, servers []*server) {
 		here, there := servers[0], servers[len(servers)-1]
 		admin := here.logIn(t, adminEmail, adminPassword)
-		patch := func(path string, f fields) request {
-			return request{method: "PATCH", path: path, token: admin, fields: f}
-		}
-		for name, test := range map[string]struct {
-			end    func(link, token string) request
-			status int
-			reason string
-		}{
-			"password": {func(_, token string) request {
-				return post("/auth/password", token, fields{"current_password": userPassword, "new_password": "another password"})
-			}, 200, tokenLoggedOut},
-			"unregister": {func(_, token string) request {
-				return post("/auth/unregister", token, fields{"password": userPassword})
-			}, 200, tokenInvalid},
-			"reset":   {func(link, _ string) request { return patch(link, fields{"password": "another password"}) }, 200, tokenLoggedOut},
-			"promote": {func(link, _ string) request { return patch(link, fields{"admin": "true"}) }, 200, tokenLoggedOut},
-			"disable": {func(link, _ string) request { return patch(link, fields{"disabled": "true"}) }, 200, tokenLoggedOut},
-			"log out": {func(link, _ string) request { return request{method: "POST", path: link + "/logout", token: admin} }, 200, tokenLoggedOut},
-			"delete":  {func(link, _ string) request { return request{method: "DELETE", path: link, token: admin} }, 204, tokenInvalid},
-		} {
+		for name, way := range endsOfTokens {
 			t.Run(name, func(t *testing.T) {
-				token := there.register(t, strings.ReplaceAll(name, " ", "")+"@example.com", userPassword)
-				link := api + "/users/" + there.do(t, get("/auth/user", token)).text("public_id")
-				here.do(t, test.end(link, token)).want(t, test.status, "")
+				token := there.register(t, name+"@example.com", userPassword)
+				path := "/users/" + there.do(t, get("/auth/user", token)).text("public_id")
+				here.do(t, way.end(admin, path, token)).want(t, way.status, "")
 				for _, s := range servers {
 					for _, r := range []request{get("/widgets", token), get("/auth/user", token), post("/auth/logout", token, nil)} {
-						s.do(t, r).wantTokenRefused(t, test.reason)
+						s.do(t, r).wantTokenRefused(t, way.reason)
 					}
 				}
 			})
