@@ -11,8 +11,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/widgetd/widgetd/app"
 )
 
 // flags are the flags, each with its variable and with invalid values.
@@ -44,54 +42,6 @@ var flags = map[string]struct {
 	"--mongodb-uri": {"WIDGETD_MONGODB_URI", []string{"nonsense", "postgres://ada:secret@example.com/widgetd", "mongodb://",
 		"mongodb://ada:secret@localhost:port/", "mongodb://ada:secret@localhost:99999/", "mongodb://ada:secret",
 		"mongodb://ada:secret@localhost/?tls=perhaps", "mongodb://ada:top@secret@localhost/", "mongodb://ada:%secret@localhost/\n"}},
-}
-
-func TestHelpShowsEveryFlagWithItsVariable(t *testing.T) {
-	t.Parallel()
-	got := run(t, "", "--help")
-	if got.code != 0 || got.stderr != "" {
-		t.Errorf("exit code %d, %q", got.code, got.stderr)
-	}
-	text := strings.Join(strings.Fields(got.stdout), " ")
-	for flag, setting := range flags {
-		_, after, found := strings.Cut(text, flag+"=")
-		if !found { // a flag that needs no value
-			_, after, _ = strings.Cut(text, flag+" ")
-		}
-		if shown, _, _ := strings.Cut(after, " --"); !strings.Contains(shown, "($"+setting.variable+")") {
-			t.Errorf("--help does not show %s with %s: %q", flag, setting.variable, shown)
-		}
-	}
-	for _, word := range []string{"WIDGETD_SECRET_KEY", "WIDGETD_ADMIN_EMAIL", "WIDGETD_ADMIN_PASSWORD", "serve", "add-user", "openapi", "version", "healthcheck"} {
-		if !strings.Contains(text, word) {
-			t.Errorf("--help does not mention %s", word)
-		}
-	}
-}
-
-func TestHelpShowsTheDefaultsOfTheApp(t *testing.T) {
-	t.Parallel()
-	help := run(t, "", "--help").stdout
-	config := app.DefaultConfig()
-	for flag, want := range map[string]string{
-		"--addr":                strconv.Quote(config.Addr),
-		"--data":                strconv.Quote(config.DataDir),
-		"--mongodb-uri":         "URI",
-		"--token-ttl":           strings.TrimSuffix(config.TokenTTL.String(), "0m0s"),
-		"--cors-origins":        strings.Join(config.CORSOrigins, ",") + ",...",
-		"--password-min-length": strconv.Itoa(config.PasswordMinLength),
-		"--max-login-failures":  strconv.Itoa(config.MaxLoginFailures),
-		"--max-registrations":   strconv.Itoa(config.MaxRegistrations),
-		"--trusted-proxies":     "ADDR,...",
-		"--tls-cert":            "FILE",
-		"--tls-key":             "FILE",
-		"--metrics-addr":        "ADDR",
-	} {
-		_, after, _ := strings.Cut(help, flag+"=")
-		if got := strings.Fields(after + " ")[0]; got != want {
-			t.Errorf("--help shows %s=%s, want %s", flag, got, want)
-		}
-	}
 }
 
 func TestInvalidValueStopsTheProgramWithOneLine(t *testing.T) {
@@ -240,129 +190,6 @@ func TestFlagOverridesItsVariable(t *testing.T) {
 	res := s.do(t, post("/auth/register", "", fields{"email": userEmail, "password": userPassword}))
 	if got := res.json()["expires_in"]; got != 120.0 {
 		t.Errorf("expires_in %v, want 120", got)
-	}
-}
-
-func TestVersionIsPrinted(t *testing.T) {
-	t.Parallel()
-	got := run(t, "", "version")
-	if got.code != 0 || got.stderr != "" {
-		t.Errorf("exit code %d, %q", got.code, got.stderr)
-	}
-	wantMatch(t, got.stdout, `^widgetd \S+ go1\.\S+ \w+/\w+\n$`)
-}
-
-func TestOpenAPIDocumentIsPrinted(t *testing.T) {
-	t.Parallel()
-	if got := run(t, "", "openapi"); got != (outcome{stdout: string(app.OpenAPI())}) {
-		t.Errorf("exit code %d, %d bytes, %q", got.code, len(got.stdout), got.stderr)
-	}
-}
-
-func TestHealthcheckReportsWhetherTheServerIsReady(t *testing.T) {
-	t.Parallel()
-	s := start(t, folder(t))
-	_, port, _ := net.SplitHostPort(s.addr)
-	for _, setting := range []string{"--addr=" + s.addr, "WIDGETD_ADDR=" + s.addr, "--addr=localhost:" + port} {
-		if got := run(t, "", "healthcheck", setting); got != (outcome{}) {
-			t.Errorf("%s: %+v", setting, got)
-		}
-	}
-	s.stop()
-	run(t, "", "healthcheck", "--addr", s.addr).wantRefusal(t, s.addr)
-	run(t, "", "healthcheck", "--addr", "nonsense").wantRefusal(t, "--addr")
-}
-
-func TestHealthcheckFindsAServerOnAllInterfaces(t *testing.T) {
-	t.Parallel()
-	for _, host := range []string{"", "0.0.0.0"} {
-		s := start(t, folder(t), "--addr", host+":0")
-		_, port, _ := net.SplitHostPort(s.addr)
-		if got := run(t, "", "healthcheck", "--addr", net.JoinHostPort(host, port)); got != (outcome{}) {
-			t.Errorf("%q: %+v", host, got)
-		}
-	}
-}
-
-func TestAddUserAddsAccounts(t *testing.T) {
-	t.Parallel()
-	data := folder(t)
-	tests := []struct {
-		stdin    string
-		settings []string // the email last
-		password string
-		role     string
-	}{
-		{"a password\n", []string{"line@example.com"}, "a password", "user"},
-		{"no newline", []string{"end@example.com"}, "no newline", "user"},
-		{"windows\r\n", []string{"crlf@example.com"}, "windows", "user"},
-		{"first\nsecond\n", []string{"two-lines@example.com"}, "first", "user"},
-		{" spaces stay \n", []string{"--admin", "Root@example.com"}, " spaces stay ", "administrator"},
-		{strings.Repeat("x", 1024) + "\n", []string{"long@example.com"}, strings.Repeat("x", 1024), "user"},
-		{"12345678\n", []string{"--password-min-length=8", "enough@example.com"}, "12345678", "user"},
-	}
-	for _, test := range tests {
-		email := test.settings[len(test.settings)-1]
-		got := run(t, test.stdin, append([]string{"add-user", "--data", data}, test.settings...)...)
-		got.wantDone(t, "added "+test.role+" "+email+"\n")
-	}
-	s := start(t, data)
-	for _, test := range tests {
-		email := test.settings[len(test.settings)-1]
-		res := s.do(t, get("/auth/user", s.logIn(t, email, test.password)))
-		if res.text("email") != email || res.json()["admin"] != (test.role == "administrator") {
-			t.Errorf("%s, %s: %s", email, test.role, res.body)
-		}
-	}
-}
-
-func TestAddUserRefusesWithOneLine(t *testing.T) {
-	t.Parallel()
-	data := folder(t)
-	if got := run(t, "secret\n", "add-user", "--data", data, userEmail); got.code != 0 {
-		t.Fatal(got)
-	}
-	for name, test := range map[string]struct {
-		stdin    string
-		settings []string
-		reason   string
-	}{
-		"no password":       {"", []string{adminEmail}, "password is empty"},
-		"an empty line":     {"\n", []string{adminEmail}, "password is empty"},
-		"an empty CRLF":     {"\r\n", []string{adminEmail}, "password is empty"},
-		"no email":          {"secret\n", nil, "<email>"},
-		"two emails":        {"secret\n", []string{userEmail, adminEmail}, "widgetd: add-user takes one argument, EMAIL; "},
-		"a password":        {"secret\n", []string{userEmail, "secret"}, "the password is typed at a prompt"},
-		"a password after":  {"secret\n", []string{"--admin", userEmail, "secret", "word"}, "the password is typed at a prompt"},
-		"one after dashes":  {"secret\n", []string{userEmail, "--", "secret"}, "the password is typed at a prompt"},
-		"a password first":  {"secret\n", []string{"secret", userEmail}, "the password is typed at a prompt"},
-		"an empty email":    {"secret\n", []string{""}, "widgetd: EMAIL must not be empty\n"},
-		"no address":        {"secret\n", []string{"root"}, "widgetd: EMAIL is not a valid email; it is not shown, because it may be a password\n"},
-		"a line break":      {"secret\n", []string{"root\n@example.com"}, "EMAIL is not a valid email"},
-		"only a password":   {"secret\n", []string{"secret"}, "EMAIL is not a valid email"},
-		"one with a flag":   {"secret\n", []string{"--admin=secret", userEmail}, "--admin does not take that value"},
-		"an empty one":      {"secret\n", []string{"--admin=", userEmail}, "--admin"},
-		"as another flag":   {"secret\n", []string{"--password-min-length", "secret", userEmail}, "--password-min-length does not take that value"},
-		"as a log level":    {"secret\n", []string{"--log-level=secret", userEmail}, "--log-level does not take that value"},
-		"one like a flag":   {"secret\n", []string{userEmail, "--secret"}, "add-user has no such flag"},
-		"and with a value":  {"secret\n", []string{userEmail, "--a-secret=secret"}, "add-user has no such flag"},
-		"in place of one":   {"secret\n", []string{userEmail, "--data", "--secret"}, "--data does not take that value"},
-		"a flag for it":     {"secret\n", []string{userEmail, "--password=secret"}, "add-user has no such flag"},
-		"a taken email":     {"secret\n", []string{strings.ToUpper(userEmail)}, strings.ToUpper(userEmail) + " is already registered"},
-		"a short password":  {"secret\n", []string{"--password-min-length=7", adminEmail}, "widgetd: Password is shorter than 7 characters\n"},
-		"a long password":   {strings.Repeat("x", 1025) + "\n", []string{adminEmail}, "longer than 1024"},
-		"a huge password":   {strings.Repeat("x", 1<<20), []string{adminEmail}, "longer than 1024"},
-		"no UTF-8 password": {"\xff\n", []string{adminEmail}, "UTF-8"},
-		"NUL in a password": {"a\x00b\n", []string{adminEmail}, "NUL"},
-		"an invalid flag":   {"secret\n", []string{"--token-ttl=0s", adminEmail}, "--token-ttl"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			got := run(t, test.stdin, append([]string{"add-user", "--data", data}, test.settings...)...)
-			got.wantRefusal(t, test.reason)
-			if strings.Contains(got.stderr, "secret") {
-				t.Errorf("the message shows the password: %s", got.stderr)
-			}
-		})
 	}
 }
 

@@ -3,7 +3,6 @@ package main_test
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,16 +26,6 @@ func settingsOf(t *testing.T, text string) map[string][2]string {
 		settings[fields[0]] = [2]string{value, strings.TrimSpace(origin)}
 	}
 	return settings
-}
-
-// write writes a file with the given content and returns its path.
-func write(t *testing.T, content string) string {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "value")
-	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return path
 }
 
 func TestConfigShowsEverySettingAndItsOrigin(t *testing.T) {
@@ -204,88 +193,6 @@ func TestFilesThatOthersCanReadAreWarnedOf(t *testing.T) {
 	if !found || line["level"] != "WARN" || line["mode"] != "0644" {
 		t.Errorf("the log has %v", line)
 	}
-}
-
-func TestHelpOfACommandHasTheFlagsThatItUses(t *testing.T) {
-	t.Parallel()
-	for command, want := range map[string]struct{ has, lacks []string }{
-		"add-user":    {[]string{"--data", "--mongodb-uri", "--password-min-length", "--help"}, []string{"--addr", "--cors-origins", "--tls-cert", "--version"}},
-		"version":     {[]string{"--help"}, []string{"--data", "--addr"}},
-		"healthcheck": {[]string{"--addr", "--tls-cert"}, []string{"--data", "--token-ttl"}},
-		"serve":       {[]string{"--addr", "--data", "--registration", "--audit"}, nil},
-		"config":      {[]string{"--addr", "--data", "Example"}, nil},
-		"completion":  {[]string{"bash", "Example"}, []string{"--data"}},
-		"backup":      {[]string{"--data", "--force", "Examples"}, []string{"--addr", "--accounts"}},
-		"check":       {[]string{"--data", "Examples"}, []string{"--addr", "--force"}},
-		"export":      {[]string{"--data", "--mongodb-uri", "--force", "Examples"}, []string{"--addr", "--accounts"}},
-		"import":      {[]string{"--data", "--mongodb-uri", "--accounts", "Examples"}, []string{"--addr", "--force"}},
-	} {
-		help := run(t, "", command, "--help")
-		if help.code != 0 {
-			t.Errorf("%s --help: exit code %d", command, help.code)
-		}
-		for _, flag := range want.has {
-			if !strings.Contains(help.stdout, flag) {
-				t.Errorf("the help of %s lacks %s:\n%s", command, flag, help.stdout)
-			}
-		}
-		for _, flag := range want.lacks {
-			if strings.Contains(help.stdout, flag) {
-				t.Errorf("the help of %s has %s:\n%s", command, flag, help.stdout)
-			}
-		}
-	}
-}
-
-func TestVersionFlag(t *testing.T) {
-	t.Parallel()
-	flag, command := run(t, "", "--version"), run(t, "", "version")
-	if flag != command || flag.code != 0 || !strings.HasPrefix(flag.stdout, "widgetd ") {
-		t.Errorf("--version: %+v; version: %+v", flag, command)
-	}
-}
-
-// TestCompletionInBash runs the script in a shell, as a person's would.
-func TestCompletionInBash(t *testing.T) {
-	t.Parallel()
-	script := run(t, "", "completion", "bash")
-	if script.code != 0 {
-		t.Fatalf("exit code %d: %s", script.code, script.stderr)
-	}
-	for line, want := range map[string]string{
-		"widgetd he":                  "healthcheck",
-		"widgetd --registr":           "--registration",
-		"widgetd completion --he":     "--help",
-		"widgetd completion z":        "zsh",
-		"widgetd --registration cl":   "closed",
-		"widgetd --data us":           "",
-		"widgetd --data x add-u":      "add-user",
-		"widgetd add-user --password": "--password-min-length",
-		"widgetd version --da":        "",
-		"widgetd exp":                 "export",
-		"widgetd backup --fo":         "--force",
-		"widgetd import --acc":        "--accounts",
-	} {
-		got := runBash(t, script.stdout+`COMP_WORDS=(`+line+`); COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _widgetd; echo "${COMPREPLY[*]}"`)
-		if got != want {
-			t.Errorf("%q is completed to %q, want %q", line, got, want)
-		}
-	}
-	for _, shell := range []string{"zsh", "fish"} {
-		if got := run(t, "", "completion", shell); got.code != 0 || !strings.Contains(got.stdout, "add-user") || !strings.Contains(got.stdout, "backup") {
-			t.Errorf("%s: exit code %d, %s", shell, got.code, got.stderr)
-		}
-	}
-}
-
-// runBash runs a script with bash and returns its output.
-func runBash(t *testing.T, script string) string {
-	t.Helper()
-	output, err := exec.Command("bash", "-c", script).CombinedOutput()
-	if err != nil {
-		t.Errorf("bash: %v: %s", err, output)
-	}
-	return strings.TrimSpace(string(output))
 }
 
 // TestConfigHidesAURIThatIsNone: a URI without its scheme may hold a password.

@@ -2,102 +2,15 @@ package main_test
 
 import (
 	"bufio"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"net"
 	"net/http"
-	"path/filepath"
-	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
 )
-
-// The users of these tests.
-const (
-	adminEmail    = "Grace.Hopper@example.com"
-	adminPassword = "nanoseconds of wire"
-	userEmail     = "ada@example.com"
-	userPassword  = " pässword with spaces "
-)
-
-// asAdmin are the settings that create the administrator.
-var asAdmin = []string{"WIDGETD_ADMIN_EMAIL=" + adminEmail, "WIDGETD_ADMIN_PASSWORD=" + adminPassword}
-
-// folder returns the path of a data folder that does not exist.
-func folder(t *testing.T) string { return filepath.Join(t.TempDir(), "data") }
-
-// logIn returns a new token.
-func (s *server) logIn(t *testing.T, email, password string) string {
-	t.Helper()
-	res := s.do(t, post("/auth/login", "", fields{"email": email, "password": password}))
-	res.want(t, 200, "")
-	return res.text("access_token")
-}
-
-// register creates an account and returns its first token.
-func (s *server) register(t *testing.T, email, password string) string {
-	t.Helper()
-	res := s.do(t, post("/auth/register", "", fields{"email": email, "password": password}))
-	res.want(t, 201, "")
-	return res.text("access_token")
-}
-
-// widgetFields returns valid fields of a widget.
-func widgetFields() fields {
-	return fields{"info_url": "https://example.com/", "deadline": "2999-12-31"}
-}
-
-// with returns a copy with another value of one field. The value "" removes it.
-func (f fields) with(name, value string) fields {
-	f = maps.Clone(f)
-	f[name] = value
-	if value == "" {
-		delete(f, name)
-	}
-	return f
-}
-
-// quote returns the text as JSON.
-func quote(text string) string {
-	quoted, err := json.Marshal(text)
-	if err != nil {
-		panic(err) // every text can be encoded
-	}
-	return string(quoted)
-}
-
-func message(text string) string { return `{"message":` + quote(text) + `}` }
-func success(text string) string { return `{"status":"success","message":` + quote(text) + `}` }
-func fail(text string) string    { return `{"status":"fail","message":` + quote(text) + `}` }
-
-func invalid(why fields) string {
-	_, errors := asJSON(why)
-	return `{"message":"Input payload validation failed","errors":` + errors + `}`
-}
-
-const (
-	missing      = "Missing required parameter in the post body"
-	unauthorized = `{"message":"Unauthorized"}`
-	mismatch     = `{"status":"fail","message":"email or password does not match"}`
-	notAdmin     = `{"message":"You are not an administrator"}`
-
-	realm          = `Bearer realm="widgetd"`
-	forbidden      = realm + `, error="insufficient_scope", error_description="You are not an administrator"`
-	tokenInvalid   = "Invalid token. Please log in again."
-	tokenExpired   = "Access token expired. Please log in again."
-	tokenLoggedOut = "Token blacklisted. Please log in again."
-)
-
-// wantTokenRefused checks that a token was refused for the given reason.
-func (r response) wantTokenRefused(t *testing.T, reason string) {
-	t.Helper()
-	r.want(t, 401, message(reason))
-	r.wantHeader(t, "WWW-Authenticate", realm+`, error="invalid_token", error_description="`+reason+`"`)
-}
 
 func TestContractHoldsOnAnEmptyStoreAndOnAUsedOne(t *testing.T) {
 	t.Parallel()
@@ -180,16 +93,6 @@ func (s *server) useAccounts(t *testing.T) (loggedOut, token string) {
 	return loggedOut, token
 }
 
-// wantToken checks all of a response with a token.
-func wantToken(t *testing.T, res response, status int, text string) {
-	t.Helper()
-	res.want(t, status, fmt.Sprintf(`{"status":"success","message":%q,"access_token":%q,"token_type":"bearer","expires_in":3600}`,
-		text, res.text("access_token")))
-	if strings.Count(res.text("access_token"), ".") != 2 {
-		t.Errorf("not a JWT: %s", res.body)
-	}
-}
-
 // wantUser checks all of a response with the user, who was registered after the
 // given time.
 func wantUser(t *testing.T, res response, since time.Time) {
@@ -203,13 +106,6 @@ func wantUser(t *testing.T, res response, since time.Time) {
 		userEmail, got["public_id"], on.Format("01/02/06 03:04:05 PM UTC"), on.Format(time.RFC3339), got["token_expires_in"]))
 	wantMatch(t, res.text("public_id"), `^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
 	wantMatch(t, res.text("token_expires_in"), `^(00:59:\d\d|01:00:00)$`)
-}
-
-func wantMatch(t *testing.T, text, pattern string) {
-	t.Helper()
-	if !regexp.MustCompile(pattern).MatchString(text) {
-		t.Errorf("%q does not match %s", text, pattern)
-	}
 }
 
 // useWidgets creates, changes and deletes widgets. It returns the names of the
@@ -329,61 +225,6 @@ func (s *server) wantPages(t *testing.T, user string, names []string) {
 			t.Errorf("page %d has %q, want %q", number, p.names(), test.items)
 		}
 	}
-}
-
-// page has the fields of a page of widgets that tests read.
-type page struct {
-	Links        fields
-	Page         int
-	HasPrev      bool `json:"has_prev"`
-	HasNext      bool `json:"has_next"`
-	TotalPages   int  `json:"total_pages"`
-	ItemsPerPage int  `json:"items_per_page"`
-	TotalItems   int  `json:"total_items"`
-	Items        []item
-}
-
-type item struct {
-	Name    string
-	InfoURL string `json:"info_url"`
-}
-
-func (p page) names() []string {
-	var names []string
-	for _, item := range p.Items {
-		names = append(names, item.Name)
-	}
-	return names
-}
-
-func (r response) page(t *testing.T) (p page) {
-	t.Helper()
-	r.want(t, 200, "")
-	if err := json.Unmarshal([]byte(r.body), &p); err != nil {
-		t.Error(err)
-	}
-	return p
-}
-
-// widgets returns the widgets of all pages and checks their total numbers.
-func (s *server) widgets(t *testing.T, token string) []item {
-	t.Helper()
-	var items []item
-	for path := api + "/widgets?per_page=100"; path != ""; {
-		res := s.do(t, request{method: "GET", path: path, token: token})
-		p := res.page(t)
-		items = append(items, p.Items...)
-		path = p.Links["next"]
-		if path == "" && (p.TotalItems != len(items) || res.header.Get("Total-Count") != strconv.Itoa(len(items))) {
-			t.Errorf("%d widgets on all pages, total_items %d, Total-Count %s", len(items), p.TotalItems, res.header.Get("Total-Count"))
-		}
-	}
-	return items
-}
-
-func (s *server) names(t *testing.T, token string) []string {
-	t.Helper()
-	return page{Items: s.widgets(t, token)}.names()
 }
 
 // refusal is a request that is refused, and the response: its whole body, or the

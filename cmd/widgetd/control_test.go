@@ -2,6 +2,7 @@ package main_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -145,4 +146,84 @@ func TestServerOfAnEarlierVersionIsNamed(t *testing.T) {
 	for _, args := range [][]string{{"check"}, {"backup", "-"}, {"export", "-"}} {
 		run(t, "", append(args, "--data", data)...).wantCode(t, 1, "run the command with the version of the server")
 	}
+}
+
+func TestServerStartsWithoutASocket(t *testing.T) {
+	t.Parallel()
+	const warning = "commands cannot reach this server: it has no control socket"
+	for name, test := range map[string]struct {
+		occupy func(t *testing.T, path string)
+		reason string
+	}{
+		"another file": {func(t *testing.T, path string) {
+			if err := os.WriteFile(path, []byte("notes"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, "is no socket"},
+		"another server's socket": {func(t *testing.T, path string) {
+			ln, err := net.Listen("unix", path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { ln.Close() })
+		}, "another server listens at"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			data := folder(t)
+			if err := os.Mkdir(data, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(data, "control.sock")
+			test.occupy(t, path)
+			before, err := os.Lstat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s := start(t, data)
+			line, found := s.log.find("msg", warning)
+			if cause, _ := line["error"].(string); !found || line["level"] != "WARN" || !strings.Contains(cause, test.reason) || !strings.Contains(cause, path) {
+				t.Errorf("the log has %v", line)
+			}
+			s.register(t, userEmail, userPassword)
+			s.stop()
+			if after, err := os.Lstat(path); err != nil || !os.SameFile(before, after) {
+				t.Errorf("the file was replaced: %v", err)
+			}
+		})
+	}
+}
+
+func TestCommandReachesAServerInAFolderWithALongPath(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(folder(t), strings.Repeat("long/", 50), "data")
+	s := start(t, data)
+	o := operator{t, []string{"--data", data}}
+	got := o.users("a password\n", "add", userEmail)
+	if _, found := s.log.find("msg", "commands cannot reach this server: it has no control socket"); found {
+		// The system has no short path for the folder: the server and the command say so.
+		got.wantCode(t, 1, "longer than")
+		return
+	}
+	got.wantDone(t, "added user "+userEmail+"\n")
+}
+
+func TestCommandRefusesAServerOfAnotherVersion(t *testing.T) {
+	t.Parallel()
+	data := folder(t)
+	if err := os.Mkdir(data, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ln, err := net.Listen("unix", filepath.Join(data, "control.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Widgetd-Control", "99")
+		w.Header().Set("Widgetd-Version", "v99.0.0")
+		fmt.Fprint(w, "{}")
+	})}
+	go func() { _ = server.Serve(ln) }()
+	t.Cleanup(func() { server.Close() })
+	operator{t, []string{"--data", data}}.users("", "list").wantCode(t, 1, "the server is widgetd v99.0.0, this is widgetd ")
 }

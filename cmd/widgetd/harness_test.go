@@ -119,6 +119,42 @@ func (o outcome) wantRefusal(t *testing.T, texts ...string) {
 	}
 }
 
+// newFolderLine begins the line of a command that has created a store.
+const newFolderLine = "widgetd: created a new, empty store in the folder "
+
+// wantDone checks that a command of the operator printed the text and nothing else, except
+// lines of the audit record and the name of a new folder on standard error.
+func (o outcome) wantDone(t *testing.T, stdout string) {
+	t.Helper()
+	rest := o.withoutAudit()
+	if line, _, _ := strings.Cut(rest, "\n"); strings.HasPrefix(line, newFolderLine) {
+		rest = strings.TrimPrefix(rest, line+"\n")
+	}
+	if o.code != 0 || o.stdout != stdout || rest != "" {
+		t.Errorf("exit code %d, %q, %q, want %q", o.code, o.stdout, o.stderr, stdout)
+	}
+}
+
+// withoutAudit returns standard error without the lines of the audit record.
+func (o outcome) withoutAudit() string {
+	var rest strings.Builder
+	for line := range strings.Lines(o.stderr) {
+		if record, ok := parse(line); !ok || record["msg"] != "audit" {
+			rest.WriteString(line)
+		}
+	}
+	return rest.String()
+}
+
+// wantCode checks that a command failed with the exit code and one line on standard error.
+func (o outcome) wantCode(t *testing.T, code int, texts ...string) {
+	t.Helper()
+	o.wantRefusal(t, texts...)
+	if o.code != code {
+		t.Errorf("exit code %d, want %d: %s", o.code, code, o.stderr)
+	}
+}
+
 // server is a running `widgetd serve`.
 type server struct {
 	t       *testing.T
@@ -441,4 +477,28 @@ func atOnce[T comparable](n int, f func(i int) T) map[T]int {
 		counts[<-results]++
 	}
 	return counts
+}
+
+// write writes a file with the given content and returns its path.
+func write(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "value")
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func wantMatch(t *testing.T, text, pattern string) {
+	t.Helper()
+	if !regexp.MustCompile(pattern).MatchString(text) {
+		t.Errorf("%q does not match %s", text, pattern)
+	}
 }

@@ -53,13 +53,6 @@ var misplacements = map[string]func(t *testing.T, data string) (back func(), fol
 	},
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // TestMisplacedStoreAcknowledgesNothing takes the data file away while clients write.
 // From then on every request is answered with 503, until the file is back. Everything
 // that was acknowledged is in it.

@@ -198,23 +198,6 @@ func (s *server) hangUp(t *testing.T, message string) {
 	}
 }
 
-func TestHealthcheckOverTLS(t *testing.T) {
-	t.Parallel()
-	p, other := newPair(t, t.TempDir()), newPair(t, t.TempDir())
-	s := startTLS(t, p)
-	if got := run(t, "", "healthcheck", "--addr", s.addr, "--tls-cert", p.cert, "--tls-key", p.key); got.code != 0 {
-		t.Errorf("%+v", got)
-	}
-	_, port, _ := net.SplitHostPort(s.addr)
-	if got := run(t, "", "healthcheck", "--addr", ":"+port, "WIDGETD_TLS_CERT="+p.cert); got.code != 0 {
-		t.Errorf("for all interfaces: %+v", got)
-	}
-	run(t, "", "healthcheck", "--addr", s.addr).wantRefusal(t)
-	run(t, "", "healthcheck", "--addr", s.addr, "--tls-cert", other.cert).wantRefusal(t, "another certificate than "+other.cert, "SIGHUP")
-	run(t, "", "healthcheck", "--addr", s.addr, "--tls-cert", p.key).wantRefusal(t, "--tls-cert (WIDGETD_TLS_CERT)", "holds no certificate")
-	run(t, "", "healthcheck", "--addr", s.addr, "--tls-cert", "/nowhere").wantRefusal(t, "--tls-cert (WIDGETD_TLS_CERT)", "/nowhere")
-}
-
 func TestUnusableCertificatesAreRefused(t *testing.T) {
 	t.Parallel()
 	p, other := newPair(t, t.TempDir()), newPair(t, t.TempDir())

@@ -3,8 +3,6 @@ package main_test
 import (
 	"encoding/json"
 	"fmt"
-	"net"
-	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,32 +14,6 @@ import (
 
 	"github.com/widgetd/widgetd/internal/mongotest"
 )
-
-const newFolderLine = "widgetd: created a new, empty store in the folder "
-
-// wantDone checks that a command of the operator printed the text and nothing else, except
-// lines of the audit record and the name of a new folder on standard error.
-func (o outcome) wantDone(t *testing.T, stdout string) {
-	t.Helper()
-	rest := o.withoutAudit()
-	if line, _, _ := strings.Cut(rest, "\n"); strings.HasPrefix(line, newFolderLine) {
-		rest = strings.TrimPrefix(rest, line+"\n")
-	}
-	if o.code != 0 || o.stdout != stdout || rest != "" {
-		t.Errorf("exit code %d, %q, %q, want %q", o.code, o.stdout, o.stderr, stdout)
-	}
-}
-
-// withoutAudit returns standard error without the lines of the audit record.
-func (o outcome) withoutAudit() string {
-	var rest strings.Builder
-	for line := range strings.Lines(o.stderr) {
-		if record, ok := parse(line); !ok || record["msg"] != "audit" {
-			rest.WriteString(line)
-		}
-	}
-	return rest.String()
-}
 
 // operator runs commands of the operator on one store.
 type operator struct {
@@ -149,15 +121,6 @@ func TestOperatorControlsAccounts(t *testing.T) {
 			s.do(t, get("/auth/user", s.logIn(t, userEmail, "another password"))).want(t, 200, "")
 			s.do(t, post("/auth/login", "", fields{"email": userEmail, "password": "a password"})).want(t, 401, mismatch)
 		})
-	}
-}
-
-// wantCode checks that a command failed with the exit code and one line on standard error.
-func (o outcome) wantCode(t *testing.T, code int, texts ...string) {
-	t.Helper()
-	o.wantRefusal(t, texts...)
-	if o.code != code {
-		t.Errorf("exit code %d, want %d: %s", o.code, code, o.stderr)
 	}
 }
 
@@ -347,135 +310,6 @@ func TestPasswordIsReadAfterEverythingElseWasChecked(t *testing.T) {
 		_ = input.Close()
 		if code := cmd.ProcessState.ExitCode(); code != test.code {
 			t.Errorf("%q: exit code %d, want %d", test.args, code, test.code)
-		}
-	}
-}
-
-func TestServerStartsWithoutASocket(t *testing.T) {
-	t.Parallel()
-	const warning = "commands cannot reach this server: it has no control socket"
-	for name, test := range map[string]struct {
-		occupy func(t *testing.T, path string)
-		reason string
-	}{
-		"another file": {func(t *testing.T, path string) {
-			if err := os.WriteFile(path, []byte("notes"), 0o600); err != nil {
-				t.Fatal(err)
-			}
-		}, "is no socket"},
-		"another server's socket": {func(t *testing.T, path string) {
-			ln, err := net.Listen("unix", path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { ln.Close() })
-		}, "another server listens at"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			data := folder(t)
-			if err := os.Mkdir(data, 0o700); err != nil {
-				t.Fatal(err)
-			}
-			path := filepath.Join(data, "control.sock")
-			test.occupy(t, path)
-			before, err := os.Lstat(path)
-			if err != nil {
-				t.Fatal(err)
-			}
-			s := start(t, data)
-			line, found := s.log.find("msg", warning)
-			if cause, _ := line["error"].(string); !found || line["level"] != "WARN" || !strings.Contains(cause, test.reason) || !strings.Contains(cause, path) {
-				t.Errorf("the log has %v", line)
-			}
-			s.register(t, userEmail, userPassword)
-			s.stop()
-			if after, err := os.Lstat(path); err != nil || !os.SameFile(before, after) {
-				t.Errorf("the file was replaced: %v", err)
-			}
-		})
-	}
-}
-
-func TestCommandReachesAServerInAFolderWithALongPath(t *testing.T) {
-	t.Parallel()
-	data := filepath.Join(folder(t), strings.Repeat("long/", 50), "data")
-	s := start(t, data)
-	o := operator{t, []string{"--data", data}}
-	got := o.users("a password\n", "add", userEmail)
-	if _, found := s.log.find("msg", "commands cannot reach this server: it has no control socket"); found {
-		// The system has no short path for the folder: the server and the command say so.
-		got.wantCode(t, 1, "longer than")
-		return
-	}
-	got.wantDone(t, "added user "+userEmail+"\n")
-}
-
-func TestCommandRefusesAServerOfAnotherVersion(t *testing.T) {
-	t.Parallel()
-	data := folder(t)
-	if err := os.Mkdir(data, 0o700); err != nil {
-		t.Fatal(err)
-	}
-	ln, err := net.Listen("unix", filepath.Join(data, "control.sock"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Widgetd-Control", "99")
-		w.Header().Set("Widgetd-Version", "v99.0.0")
-		fmt.Fprint(w, "{}")
-	})}
-	go func() { _ = server.Serve(ln) }()
-	t.Cleanup(func() { server.Close() })
-	operator{t, []string{"--data", data}}.users("", "list").wantCode(t, 1, "the server is widgetd v99.0.0, this is widgetd ")
-}
-
-func TestExitCodesTellFailureUsageAndExistence(t *testing.T) {
-	t.Parallel()
-	data := folder(t)
-	s := start(t, data)
-	s.register(t, userEmail, userPassword)
-	for _, test := range []struct {
-		settings []string
-		code     int
-		pointer  string
-	}{
-		{[]string{"--nonsense"}, 2, "(see 'widgetd --help')"},
-		{[]string{"nonsense"}, 2, "--help"},
-		{[]string{"users"}, 2, "(see 'widgetd users --help')"},
-		{[]string{"users", "nonsense"}, 2, "--help"},
-		{[]string{"users", "promote"}, 2, "(see 'widgetd users promote --help')"},
-		{[]string{"users", "promote", userEmail, userEmail}, 2, "--help"},
-		{[]string{"users", "list", "--xml"}, 2, "(see 'widgetd users list --help')"},
-		{[]string{"users", "add", userEmail, "secret"}, 2, "(see 'widgetd users add --help')"},
-		{[]string{"--token-ttl=nonsense"}, 2, "--help"},
-		{[]string{"--token-ttl=0s"}, 2, "--help"},
-		{[]string{"--log-level", "loud"}, 2, "--help"},
-		{[]string{"--addr=nonsense"}, 2, "--help"},
-		{[]string{"--data="}, 2, "--help"},
-		{[]string{"--data=" + os.DevNull}, 2, "--help"},
-		{[]string{"--tls-cert=/nowhere"}, 2, "--help"},
-		{[]string{"users", "list", "--token-ttl=0s"}, 2, "--help"},
-		{[]string{"WIDGETD_TOKEN_TTL=nonsense"}, 1, ""},
-		{[]string{"WIDGETD_TOKEN_TTL=0s"}, 1, ""},
-		{[]string{"WIDGETD_LOG_LEVEL=loud"}, 1, ""},
-		{[]string{"WIDGETD_ADDR=nonsense"}, 1, ""},
-		{[]string{"WIDGETD_SECRET_KEY=short"}, 1, ""},
-		{[]string{"--data=" + data, "--addr=127.0.0.1:0"}, 1, ""},    // in use
-		{[]string{"--data=" + folder(t), "--addr=" + s.addr}, 1, ""}, // in use
-		{[]string{"users", "list", "--data=" + folder(t)}, 1, ""},    // no store
-		{[]string{"users", "promote", "nobody@example.com", "--data=" + data}, 3, ""},
-		{[]string{"users", "promote", "nobody", "--data=" + data}, 3, ""},
-		{[]string{"users", "add", userEmail, "--data=" + data}, 3, ""},
-	} {
-		got := run(t, "secret\n", test.settings...)
-		got.wantCode(t, test.code, test.pointer)
-		if test.pointer == "" && strings.Contains(got.stderr, "--help") {
-			t.Errorf("%q points to the help: %s", test.settings, got.stderr)
-		}
-		if strings.Contains(got.stderr, "secret") {
-			t.Errorf("%q: the message shows the password: %s", test.settings, got.stderr)
 		}
 	}
 }
