@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"github.com/gofiber/fiber/v2"
-	"github.com/swaggest/swgui/v5/static"
 )
 
 const uiPath = Base + "/ui"
@@ -23,23 +22,24 @@ func uiPolicy(base string) string {
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 }
 
-// pageFiles has the page that loads Swagger UI.
+// uiFiles has the page and the files of Swagger UI that the page loads.
+// .ci/swagger-ui writes the folder ui/swagger-ui.
 //
 //go:embed ui
-var pageFiles embed.FS
+var uiFiles embed.FS
 
 // routeUI serves the page that shows the OpenAPI document. All references to the
 // page and in the page are relative, so that it works under any path that a proxy
 // serves it at.
 func (s *Server) routeUI() {
 	policy := uiPolicy(s.config.BaseURL)
-	page := newFile(fiber.MIMETextHTMLCharsetUTF8, read(pageFiles, "ui/index.html"))
+	page := newFile(fiber.MIMETextHTMLCharsetUTF8, read("ui/index.html"))
 	files := map[string]file{
-		"page.js":              newFile(fiber.MIMETextJavaScriptCharsetUTF8, read(pageFiles, "ui/page.js")),
-		"page.css":             newFile("text/css; charset=utf-8", read(pageFiles, "ui/page.css")),
-		"swagger-ui-bundle.js": newGzippedFile(fiber.MIMETextJavaScriptCharsetUTF8, read(static.FS, "swagger-ui-bundle.js.gz")),
-		"swagger-ui.css":       newGzippedFile("text/css; charset=utf-8", read(static.FS, "swagger-ui.css.gz")),
-		"favicon-32x32.png":    newFile("image/png", read(static.FS, "favicon-32x32.png")),
+		"page.js":              newFile(fiber.MIMETextJavaScriptCharsetUTF8, read("ui/page.js")),
+		"page.css":             newFile("text/css; charset=utf-8", read("ui/page.css")),
+		"swagger-ui-bundle.js": newGzippedFile(fiber.MIMETextJavaScriptCharsetUTF8, read("ui/swagger-ui/swagger-ui-bundle.js.gz")),
+		"swagger-ui.css":       newGzippedFile("text/css; charset=utf-8", read("ui/swagger-ui/swagger-ui.css.gz")),
+		"favicon-32x32.png":    newFile("image/png", read("ui/swagger-ui/favicon-32x32.png")),
 	}
 	s.fiber.Get("/", redirectToUI)
 	s.fiber.Get(Base, redirectToUI)
@@ -86,8 +86,8 @@ func relativeReference(from, to string) string {
 }
 
 // read returns an embedded file.
-func read(files embed.FS, name string) []byte {
-	content, err := files.ReadFile(name)
+func read(name string) []byte {
+	content, err := uiFiles.ReadFile(name)
 	if err != nil {
 		panic(err) // the file is not embedded
 	}
