@@ -14,7 +14,7 @@ import (
 type file struct {
 	contentType string
 	plain       func() []byte
-	gzipped     []byte // the content compressed with gzip, or nil
+	gzipped     func() []byte // returns the content compressed with gzip; nil: the file is not compressed
 	version     string
 	caching     string // the Cache-Control header; empty: a cache must ask before each use
 }
@@ -33,7 +33,16 @@ func newGzippedFile(contentType string, gzipped []byte) file {
 		}
 		return content
 	})
-	return file{contentType: contentType, plain: plain, gzipped: gzipped, version: versionOf(gzipped)}
+	return file{contentType: contentType, plain: plain, gzipped: func() []byte { return gzipped }, version: versionOf(gzipped)}
+}
+
+// compressed returns the file with compression. The content is compressed when a
+// client first accepts gzip.
+func (f file) compressed() file {
+	f.gzipped = sync.OnceValue(func() []byte {
+		return fasthttp.AppendGzipBytesLevel(nil, f.plain(), fasthttp.CompressBestCompression)
+	})
+	return f
 }
 
 func versionOf(content []byte) string {
@@ -50,7 +59,7 @@ func (f file) serve(c *fiber.Ctx) error {
 		c.Vary(fiber.HeaderAcceptEncoding)
 		if c.Request().Header.HasAcceptEncoding("gzip") {
 			c.Set(fiber.HeaderContentEncoding, "gzip")
-			etag, content = etag+"-gzip", func() []byte { return f.gzipped }
+			etag, content = etag+"-gzip", f.gzipped
 		}
 	}
 	c.Set(fiber.HeaderETag, `"`+etag+`"`)

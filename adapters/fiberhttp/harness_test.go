@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/valyala/fasthttp"
+
 	"github.com/widgetd/widgetd/adapters/fiberhttp"
 	"github.com/widgetd/widgetd/adapters/memory"
 	"github.com/widgetd/widgetd/domain"
@@ -405,6 +407,9 @@ func (c *client) do(t testing.TB, r request) response {
 		return response{}
 	}
 	body, err := io.ReadAll(answer.Body)
+	if err == nil && len(body) > 0 && answer.Header.Get("Content-Encoding") == "gzip" {
+		body, err = fasthttp.AppendGunzipBytes(nil, body)
+	}
 	if err != nil {
 		t.Errorf("%s %s: receiving the body: %v", r.method, r.path, err)
 	}

@@ -17,7 +17,7 @@ func OpenAPI() []byte { return openAPI }
 
 // routeOpenAPI serves the document. Its server is the base URL, if that is set.
 func (s *Server) routeOpenAPI() {
-	document := newFile(fiber.MIMEApplicationJSON, openAPIOf(s.config.BaseURL))
+	document := newFile(fiber.MIMEApplicationJSON, openAPIOf(s.config.BaseURL)).compressed()
 	s.fiber.Get(Base+"/openapi.json", document.serve)
 	s.fiber.Get(Base+"/swagger.json", document.serve)
 }

@@ -35,8 +35,8 @@ func (s *Server) routeUI() {
 	policy := uiPolicy(s.config.BaseURL)
 	page := newFile(fiber.MIMETextHTMLCharsetUTF8, read("ui/index.html"))
 	files := map[string]file{
-		"page.js":              newFile(fiber.MIMETextJavaScriptCharsetUTF8, read("ui/page.js")),
-		"page.css":             newFile("text/css; charset=utf-8", read("ui/page.css")),
+		"page.js":              newFile(fiber.MIMETextJavaScriptCharsetUTF8, read("ui/page.js")).compressed(),
+		"page.css":             newFile("text/css; charset=utf-8", read("ui/page.css")).compressed(),
 		"swagger-ui-bundle.js": newGzippedFile(fiber.MIMETextJavaScriptCharsetUTF8, read("ui/swagger-ui/swagger-ui-bundle.js.gz")),
 		"swagger-ui.css":       newGzippedFile("text/css; charset=utf-8", read("ui/swagger-ui/swagger-ui.css.gz")),
 		"favicon-32x32.png":    newFile("image/png", read("ui/swagger-ui/favicon-32x32.png")),

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -54,8 +55,39 @@ func TestUIPageLoadsOnlyFilesOfTheServer(t *testing.T) {
 		path := base.ResolveReference(reference).Path
 		plain := s.do(t, request{method: "GET", path: path})
 		plain.want(t, 200, plain.body, "Content-Encoding:")
-		s.do(t, request{method: "GET", path: path}.with("Accept-Encoding: gzip, br")).want(t, 200,
-			s.do(t, request{method: "GET", path: path}.with("Accept-Encoding: gzip")).body)
+		s.do(t, request{method: "GET", path: path}.with("Accept-Encoding: gzip, br")).want(t, 200, plain.body)
+	}
+}
+
+func TestTextFilesOfTheUIPageAreCompressed(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	for _, path := range []string{"ui/swagger-ui-bundle.js", "ui/swagger-ui.css", "ui/page.js", "ui/page.css", "openapi.json", "swagger.json"} {
+		get := request{method: "GET", path: "/api/v1/" + path}
+		plain := s.do(t, get)
+		plain.want(t, 200, plain.body, "Content-Encoding:", "Vary: Accept-Encoding")
+		compressed := s.do(t, get.with("Accept-Encoding: br, gzip"))
+		compressed.want(t, 200, plain.body, "Content-Encoding: gzip", "Vary: Accept-Encoding")
+		if plain.header.Get("ETag") == compressed.header.Get("ETag") {
+			t.Errorf("%s has one entity tag for two representations", path)
+		}
+		s.do(t, get.with("Accept-Encoding: gzip;q=0")).want(t, 200, plain.body, "Content-Encoding:")
+	}
+}
+
+// TestFirstLoadOfTheUIPageIsSmall prints the size of each file. `go test -v` shows them.
+func TestFirstLoadOfTheUIPageIsSmall(t *testing.T) {
+	t.Parallel()
+	s := serve(t)
+	sum := 0
+	for _, path := range []string{"ui", "ui/swagger-ui.css", "ui/page.css", "ui/swagger-ui-bundle.js", "ui/page.js", "ui/favicon-32x32.png", "openapi.json"} {
+		get := request{method: "GET", path: "/api/v1/" + path}.with("Accept-Encoding: gzip, deflate, br, zstd")
+		size := sample.Must(strconv.Atoi(s.do(t, get).header.Get("Content-Length")))
+		t.Logf("%7d bytes: %s", size, path)
+		sum += size
+	}
+	if t.Logf("%7d bytes in all", sum); sum > 520_000 {
+		t.Error("the first load is more than 520,000 bytes")
 	}
 }
 
