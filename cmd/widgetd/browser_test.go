@@ -48,6 +48,10 @@ func TestPersonTriesTheAPIInTheBrowser(t *testing.T) {
 		t.Errorf("with the token: %d %s", got.status, got.body)
 	}
 
+	if got := p.unfold("get", "/widgets").execute(nil); got.status != 200 {
+		t.Errorf("the list, with the form as it is: %d %s", got.status, got.body)
+	}
+
 	p.wantToFit(390) // the width of a phone
 	p.wantToFit(1280)
 	user.fold() // after a reload the page scrolls to an open box
