@@ -220,7 +220,7 @@ func (p *tab) do(steps ...chromedp.Action[chromedp.Void]) {
 // see performs an action and returns its result.
 func see[T any](p *tab, action chromedp.Action[T]) T {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, 3*patience) // a busy machine needs long to draw the page
 	defer cancel()
 	got, err := chromedp.Run(ctx, action)
 	if err != nil {

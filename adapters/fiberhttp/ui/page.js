@@ -8,6 +8,12 @@ const scheme = "bearer";
 const issuing = ["/auth/register", "/auth/login", "/auth/password"];
 const ending = ["/auth/logout", "/auth/unregister"];
 
+// The page is dark if the browser asks for that, and follows when this changes.
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const followColors = () => document.documentElement.classList.toggle("dark-mode", dark.matches);
+dark.addEventListener("change", followColors);
+followColors();
+
 const notice = document.getElementById("notice");
 
 const ui = SwaggerUIBundle({
@@ -16,6 +22,8 @@ const ui = SwaggerUIBundle({
   // the whole URL to resolve the document's "servers".
   url: new URL("openapi.json", document.baseURI).href,
   presets: [SwaggerUIBundle.presets.apis],
+  plugins: [focusDialog],
+  syntaxHighlight: { theme: "tomorrow-night" }, // numbers in the default theme have a low contrast
   deepLinking: true,
   displayRequestDuration: true,
   persistAuthorization: true, // the token survives a reload
@@ -55,4 +63,27 @@ function notify(text) {
 function hideNotice(request) {
   notice.hidden = true;
   return request;
+}
+
+// focusDialog is a plugin for the dialog of Authorize. Swagger UI focuses the last field
+// of it. The plugin focuses the first, keeps the focus in the dialog, and returns it to the
+// button when the dialog closes.
+function focusDialog() {
+  const focusFirst = () => {
+    const content = document.querySelector(".modal-ux-content");
+    content?.scrollTo(0, 0);
+    content?.querySelector("input, button").focus();
+  };
+  document.addEventListener("focusin", (event) => {
+    if (!event.target.closest(".modal-ux")) {
+      focusFirst();
+    }
+  });
+  let opener;
+  const showDefinitions = (show) => (definitions) => {
+    opener = definitions ? document.activeElement : opener;
+    show(definitions);
+    setTimeout(definitions ? focusFirst : () => opener.focus()); // after Swagger UI has drawn
+  };
+  return { statePlugins: { auth: { wrapActions: { showDefinitions } } } };
 }
