@@ -7,6 +7,9 @@
 // need a database yet. It passes the suites of package conformance, so a test with it sees the
 // errors that another store would return. It keeps nothing after the process ends.
 //
+// A store that keeps its records elsewhere can embed this one for the reads and the rules: see
+// [Store.AllUsers] and docs/write-a-store.md.
+//
 // Use [NewWithClock] in a test that must control the running time of the blacklist.
 package memory
 

@@ -1,0 +1,69 @@
+package memory
+
+import (
+	"context"
+	"iter"
+
+	"github.com/widgetd/widgetd/domain"
+)
+
+// AllUsers returns all accounts in order of registration, each with its place in the order.
+// The positions of Slice are made of the places. A store that saves the accounts saves
+// the places too, and calls [Store.AddUserAt] when it is opened again. AllUsers also works
+// after Close. The loop must not call methods of the store.
+func (s *Store) AllUsers() iter.Seq2[int, domain.User] {
+	return func(yield func(int, domain.User) bool) {
+		s.lock.mu.RLock()
+		defer s.lock.mu.RUnlock()
+		for _, kept := range s.users.inOrder {
+			if !yield(kept.place, kept.User) {
+				return
+			}
+		}
+	}
+}
+
+// AddUserAt adds an account as Add does, at a place that [Store.AllUsers] has returned. It
+// returns Invalid unless the place is after those of all accounts that were added before.
+func (s *Store) AddUserAt(place int, user domain.User) error {
+	return s.lock.write(context.Background(), func() error {
+		if err := skip(&s.users.last, place); err != nil {
+			return err
+		}
+		return s.users.add(user)
+	})
+}
+
+// AllWidgets is [Store.AllUsers] for widgets, in order of creation.
+func (s *Store) AllWidgets() iter.Seq2[int, domain.Widget] {
+	return func(yield func(int, domain.Widget) bool) {
+		s.lock.mu.RLock()
+		defer s.lock.mu.RUnlock()
+		for _, kept := range s.widgets.all.created {
+			if !yield(kept.place, kept.Widget) {
+				return
+			}
+		}
+	}
+}
+
+// AddWidgetAt is [Store.AddUserAt] for widgets.
+func (s *Store) AddWidgetAt(place int, widget domain.Widget) error {
+	return s.lock.write(context.Background(), func() error {
+		if err := skip(&s.widgets.last, place); err != nil {
+			return err
+		}
+		return s.widgets.add(widget)
+	})
+}
+
+// skip sets the last place, so that the next record is added at the given place.
+func skip(last *int, place int) error {
+	if place <= *last {
+		return errUsedPlace
+	}
+	*last = place - 1
+	return nil
+}
+
+var errUsedPlace = &domain.Error{Kind: domain.Invalid, Message: "memory: a place must be after the places of all earlier records"}
