@@ -76,6 +76,38 @@ func lose[R any](method string) damage[R] {
 	}
 }
 
+// countAnew returns damage that keeps the records and forgets their places in the order. Add
+// returns the writes that add the records of a repository to another one.
+func countAnew[R any](open func() R, add func(kept R) []write[R]) damage[R] {
+	return func(writes []write[R]) []write[R] {
+		kept := open()
+		for _, w := range writes {
+			w.redo(kept)
+		}
+		return add(kept)
+	}
+}
+
+// addUsers has the writes for the departed accounts first: they use up places.
+func addUsers(kept ports.UserRepository) (writes []write[ports.UserRepository]) {
+	ctx := context.Background()
+	departed, _ := kept.Departed(ctx)
+	for _, id := range departed {
+		gone := domain.User{PublicID: id, Email: domain.RestoreEmail(id.String())}
+		writes = append(writes,
+			write[ports.UserRepository]{"Add", func(r ports.UserRepository) { _ = r.Add(ctx, gone) }},
+			write[ports.UserRepository]{"Delete", func(r ports.UserRepository) { _ = r.Delete(ctx, gone) }})
+	}
+	all, _ := kept.Slice(ctx, "", maxItems)
+	return append(writes, write[ports.UserRepository]{"AddAll", func(r ports.UserRepository) { _, _ = r.AddAll(ctx, all.Items) }})
+}
+
+func addWidgets(kept ports.WidgetRepository) []write[ports.WidgetRepository] {
+	ctx := context.Background()
+	all, _ := kept.Slice(ctx, domain.WidgetQuery{Sort: domain.ByCreation}, "", maxItems)
+	return []write[ports.WidgetRepository]{{"AddAll", func(r ports.WidgetRepository) { _, _ = r.AddAll(ctx, all.Items) }}}
+}
+
 func openUsers(j *journal[ports.UserRepository]) ports.UserRepository {
 	kept := memory.NewUsers()
 	j.replay(kept)
@@ -121,6 +153,7 @@ func durableUserMutants() []mutant {
 		{"LosesDeletes", []string{"KeepsDeletes", "KeepsLastAdministrator"}, broken(lose[ports.UserRepository]("Delete"))},
 		{"ReversesTheOrder", []string{"KeepsOrder", "KeepsPositions"}, broken(reverse[ports.UserRepository])},
 		{"LosesBatches", []string{"KeepsBatches"}, broken(lose[ports.UserRepository]("AddAll"))},
+		{"CountsPositionsAnew", []string{"KeepsPositions"}, broken(countAnew(func() ports.UserRepository { return memory.NewUsers() }, addUsers))},
 		{"LosesSettle", []string{"KeepsDeparted"}, broken(lose[ports.UserRepository]("Settle"))},
 		{"LosesDeparted", []string{"KeepsDeparted"}, durable(conformance.DurableUsers, func(j *journal[ports.UserRepository]) ports.UserRepository {
 			opened := openUsers(j)
@@ -188,6 +221,7 @@ func durableWidgetMutants() []mutant {
 		{"ReversesTheOrder", []string{"KeepsOrder", "KeepsPositions"}, broken(reverse[ports.WidgetRepository])},
 		{"LosesBatches", []string{"KeepsBatches"}, broken(lose[ports.WidgetRepository]("AddAll"))},
 		{"LosesRemovedEmails", []string{"KeepsRemovedEmails"}, broken(lose[ports.WidgetRepository]("RemoveOwnerEmail"))},
+		{"CountsPositionsAnew", []string{"KeepsPositions"}, broken(countAnew(func() ports.WidgetRepository { return memory.NewWidgets() }, addWidgets))},
 		{"LosesVersions", []string{"KeepsVersions"}, openedAs(func(opened *fakes.WidgetRepositoryMock, _ []write[ports.WidgetRepository]) {
 			readWidgetsAs(opened, &fakes.WidgetRepositoryMock{ByNameFunc: opened.ByNameFunc, ListFunc: opened.ListFunc}, func(w domain.Widget) domain.Widget {
 				w.Version = domain.FirstVersion(w.CreatedAt)

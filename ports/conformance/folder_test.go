@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"math"
 	"os"
 	"path/filepath"
 	"sync"
@@ -63,7 +62,7 @@ type folder struct {
 }
 
 func openFolder(dir string, clock ports.Clock) (*folder, error) {
-	f := &folder{Store: memory.New(), dir: dir}
+	f := &folder{Store: memory.NewWithClock(clock), dir: dir}
 	if err := errors.Join(os.MkdirAll(dir, 0o700), f.loadKey(), f.loadUsers(), f.loadWidgets()); err != nil {
 		return nil, err
 	}
@@ -145,6 +144,7 @@ type usersFile struct {
 }
 
 type userRecord struct {
+	Place        int         `json:"place"`
 	PublicID     domain.UUID `json:"public_id"`
 	Email        string      `json:"email"`
 	PasswordHash string      `json:"password_hash"`
@@ -154,38 +154,27 @@ type userRecord struct {
 }
 
 func (f *folder) saveUsers() error {
-	ctx := context.Background()
-	all, err := f.Store.Users().Slice(ctx, "", math.MaxInt)
+	departed, err := f.Store.Users().Departed(context.Background())
 	if err != nil {
 		return err
 	}
-	var file usersFile
-	for _, u := range all.Items {
-		file.Users = append(file.Users, userRecord{u.PublicID, u.Email.String(), u.PasswordHash.Reveal(), u.Admin, u.Disabled, u.RegisteredOn})
-	}
-	file.Departed, err = f.Store.Users().Departed(ctx)
-	if err != nil {
-		return err
+	file := usersFile{Departed: departed}
+	for place, u := range f.AllUsers() {
+		file.Users = append(file.Users, userRecord{place, u.PublicID, u.Email.String(), u.PasswordHash.Reveal(), u.Admin, u.Disabled, u.RegisteredOn})
 	}
 	return f.replace("users.json", file)
 }
 
-// loadUsers adds the accounts to the store in memory. A deleted account is one that was added
-// and deleted.
+// loadUsers adds the accounts to the store in memory, at the places that they had: cursors
+// have positions that are made of the places. A deleted account is one that was added and
+// deleted.
 func (f *folder) loadUsers() error {
 	var file usersFile
 	if err := f.read("users.json", &file); err != nil {
 		return err
 	}
-	ctx, users := context.Background(), f.Store.Users()
-	for _, id := range file.Departed {
-		departed := domain.User{PublicID: id, Email: domain.RestoreEmail(id.String())}
-		if err := errors.Join(users.Add(ctx, departed), users.Delete(ctx, departed)); err != nil {
-			return err
-		}
-	}
 	for _, r := range file.Users {
-		err := users.Add(ctx, domain.User{
+		err := f.AddUserAt(r.Place, domain.User{
 			PublicID:     r.PublicID,
 			Email:        domain.RestoreEmail(r.Email),
 			PasswordHash: domain.NewPasswordHash(r.PasswordHash),
@@ -194,6 +183,13 @@ func (f *folder) loadUsers() error {
 			RegisteredOn: r.RegisteredOn,
 		})
 		if err != nil {
+			return err
+		}
+	}
+	ctx, users := context.Background(), f.Store.Users()
+	for _, id := range file.Departed {
+		departed := domain.User{PublicID: id, Email: domain.RestoreEmail(id.String())} // the email of no account
+		if err := errors.Join(users.Add(ctx, departed), users.Delete(ctx, departed)); err != nil {
 			return err
 		}
 	}
@@ -238,6 +234,7 @@ func (u folderUsers) Settle(ctx context.Context, id domain.UUID) error {
 
 // widgetRecord is an element of widgets.json, in order of creation.
 type widgetRecord struct {
+	Place      int            `json:"place"`
 	Name       string         `json:"name"`
 	InfoURL    string         `json:"info_url"`
 	Deadline   time.Time      `json:"deadline"`
@@ -248,14 +245,10 @@ type widgetRecord struct {
 }
 
 func (f *folder) saveWidgets() error {
-	all, err := f.Store.Widgets().Slice(context.Background(), domain.WidgetQuery{Sort: domain.ByCreation}, "", math.MaxInt)
-	if err != nil {
-		return err
-	}
 	var records []widgetRecord
-	for _, w := range all.Items {
+	for place, w := range f.AllWidgets() {
 		records = append(records, widgetRecord{
-			w.Name.String(), w.InfoURL.String(), w.Deadline.Time(), w.CreatedAt, w.Owner.PublicID, w.Owner.Email.String(), w.Version,
+			place, w.Name.String(), w.InfoURL.String(), w.Deadline.Time(), w.CreatedAt, w.Owner.PublicID, w.Owner.Email.String(), w.Version,
 		})
 	}
 	return f.replace("widgets.json", records)
@@ -267,7 +260,7 @@ func (f *folder) loadWidgets() error {
 		return err
 	}
 	for _, r := range records {
-		err := f.Store.Widgets().Add(context.Background(), domain.Widget{
+		err := f.AddWidgetAt(r.Place, domain.Widget{
 			Name:         domain.RestoreWidgetName(r.Name),
 			WidgetFields: domain.WidgetFields{InfoURL: domain.RestoreInfoURL(r.InfoURL), Deadline: domain.RestoreDeadline(r.Deadline)},
 			CreatedAt:    r.CreatedAt,
