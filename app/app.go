@@ -83,6 +83,7 @@ type App struct {
 	server      *fiberhttp.Server
 	stopping    atomic.Bool
 	embedded    bool         // the store is in the data folder of the config
+	withStore   bool         // WithStore set the store
 	newFolder   string       // the absolute path of the data folder, if its store was created
 	store       ports.Store  // without metrics and traces of its operations
 	closeStore  func() error // does nothing if WithStore set the store

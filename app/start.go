@@ -1,7 +1,6 @@
 package app
 
 import (
-	"log/slog"
 	"net"
 	"path/filepath"
 
@@ -22,23 +21,23 @@ func (a *App) reportStart() {
 }
 
 // storeAttrs returns the attributes of the log that say where the store is, without
-// passwords.
+// passwords. A store that WithStore has set is not in the places that the config names.
 func (a *App) storeAttrs() []any {
-	switch {
-	case a.config.MongoDBURI != "":
+	if a.withStore {
+		return []any{"store", "of the program"}
+	}
+	if a.config.MongoDBURI != "" {
 		hosts, database, err := mongodb.Address(a.config.MongoDBURI)
 		if err != nil { // only a look-up of the hosts of mongodb+srv can fail: the store is open
 			return []any{"store", "MongoDB"}
 		}
 		return []any{"store", "MongoDB", "hosts", hosts, "database", database}
-	case a.config.DataDir != "":
-		folder, err := filepath.Abs(a.config.DataDir)
-		if err != nil {
-			folder = a.config.DataDir
-		}
-		return []any{"store", "embedded", "folder", folder}
 	}
-	return []any{slog.String("store", "of the program")}
+	folder, err := filepath.Abs(a.config.DataDir)
+	if err != nil {
+		folder = a.config.DataDir
+	}
+	return []any{"store", "embedded", "folder", folder}
 }
 
 // reachable returns an address that a browser on this machine can open. A server that

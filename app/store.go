@@ -37,6 +37,7 @@ func (a *App) hasSharedStore() bool {
 // file of an older format is migrated if migrate is not nil.
 func (a *App) openStore(ctx context.Context, migrate func(boltdb.Progress)) error {
 	if a.adapters.store != nil {
+		a.withStore = true
 		return nil
 	}
 	var store ports.Store
