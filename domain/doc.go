@@ -29,7 +29,9 @@
 // [RestoreInfoURL] and [RestoreDeadline]. These functions do not apply today's
 // rules: a value that was valid when it was written can always be read, also
 // after the rules have become stricter. They do not detect damage. A store must
-// return the bytes that it was given.
+// return the bytes that it was given. The functions that parse accept UTF-8 only, and the
+// hashes of [ParsePasswordHash] and of package argon2id are ASCII. So a store may keep texts
+// in a format that has UTF-8 only, such as JSON.
 //
 // # Errors
 //
