@@ -25,6 +25,10 @@ func (s *Store) AllUsers() iter.Seq2[int, domain.User] {
 
 // AddUserAt adds an account as Add does, at a place that [Store.AllUsers] has returned. It
 // returns Invalid unless the place is after those of all accounts that were added before.
+//
+// A place after the last account of the saved ones is given again, although a deleted account
+// may have had it. A position there leaves out the account that has it now. The port permits
+// this: it promises only those accounts that exist all the time.
 func (s *Store) AddUserAt(place int, user domain.User) error {
 	return s.lock.write(context.Background(), func() error {
 		if err := skip(&s.users.last, place); err != nil {
