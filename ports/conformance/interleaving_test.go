@@ -45,6 +45,35 @@ func (m *meeting) wait() bool {
 	return n <= 2
 }
 
+// racyCount is a number that loses one of its first two changes, which it makes simultaneous.
+// It loses no other change, so that two losses cannot hide each other.
+type racyCount struct {
+	firstTwo *meeting
+
+	mu    sync.Mutex
+	value int
+	lost  bool
+}
+
+func newRacyCount() *racyCount { return &racyCount{firstTwo: newMeeting()} }
+
+func (c *racyCount) change(by int) {
+	mayLose := c.firstTwo.wait()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if mayLose && !c.lost {
+		c.lost = true
+		return
+	}
+	c.value += by
+}
+
+func (c *racyCount) read() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.value
+}
+
 // slot lets one call in at a time and refuses the others. The first call stays until
 // another one was refused.
 type slot struct {

@@ -304,13 +304,10 @@ func userMutants() []mutant {
 			}
 		})},
 		{"CountsWithoutALock", []string{"ConcurrentAdds"}, brokenUsers(func(broken mock, good repo) {
-			var total atomic.Int64
-			both := newMeeting()
-			count := func(change int64, err error) error {
+			total := newRacyCount()
+			count := func(change int, err error) error {
 				if err == nil {
-					before := total.Load()
-					both.wait()
-					total.Store(before + change)
+					total.change(change)
 				}
 				return err
 			}
@@ -318,7 +315,7 @@ func userMutants() []mutant {
 			broken.DeleteFunc = func(ctx context.Context, current domain.User) error { return count(-1, good.Delete(ctx, current)) }
 			broken.ListFunc = func(ctx context.Context, request domain.PageRequest) (userPage, error) {
 				page, err := good.List(ctx, request)
-				page.TotalItems = int(total.Load())
+				page.TotalItems = total.read()
 				return page, err
 			}
 		})},
