@@ -28,8 +28,8 @@ type backupCommand struct{ outputFile }
 func (backupCommand) Help() string {
 	return `The copy is consistent: it has everything that was acknowledged before the command began, also if a server writes
 meanwhile. The command works beside a running server and without one. To restore the copy, stop the server, put the copy into the
-data folder as widgetd.db, and start the server. The copy has the password hashes of all accounts. It does not have the key
-of tokens: copy secret.key too.
+data folder as widgetd.db, and start the server. The copy has the password hashes of all accounts. It does not have
+the keys of tokens: copy the .key files of the data folder too.
 
 A program that reads standard output must not pause for 10 seconds, or the server ends the copy. The command belongs to the
 embedded store; with MongoDB use mongodump, or 'widgetd export'.
