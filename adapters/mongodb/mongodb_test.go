@@ -15,8 +15,8 @@ import (
 	"github.com/widgetd/widgetd/ports/conformance/sample"
 )
 
-// TestStore opens each database twice, as two servers do.
-func TestStore(t *testing.T) {
+// TestStoreOnSQLite opens each database twice, as two servers do.
+func TestStoreOnSQLite(t *testing.T) {
 	t.Parallel()
 	testStore(t, mongotest.New(t))
 }
