@@ -31,10 +31,7 @@ func (s *Store) AllUsers() iter.Seq2[int, domain.User] {
 // this: it promises only those accounts that exist all the time.
 func (s *Store) AddUserAt(place int, user domain.User) error {
 	return s.lock.write(context.Background(), func() error {
-		if err := skip(&s.users.last, place); err != nil {
-			return err
-		}
-		return s.users.add(user)
+		return addAt(place, &s.users.last, func() error { return s.users.add(user) })
 	})
 }
 
@@ -54,20 +51,23 @@ func (s *Store) AllWidgets() iter.Seq2[int, domain.Widget] {
 // AddWidgetAt is [Store.AddUserAt] for widgets.
 func (s *Store) AddWidgetAt(place int, widget domain.Widget) error {
 	return s.lock.write(context.Background(), func() error {
-		if err := skip(&s.widgets.last, place); err != nil {
-			return err
-		}
-		return s.widgets.add(widget)
+		return addAt(place, &s.widgets.last, func() error { return s.widgets.add(widget) })
 	})
 }
 
-// skip sets the last place, so that the next record is added at the given place.
-func skip(last *int, place int) error {
-	if place <= *last {
+// addAt makes add use the given place, which is after the last one. If add refuses the record,
+// the place is still free.
+func addAt(place int, last *int, add func() error) error {
+	before := *last
+	if place <= before {
 		return errUsedPlace
 	}
 	*last = place - 1
-	return nil
+	err := add()
+	if err != nil {
+		*last = before
+	}
+	return err
 }
 
 var errUsedPlace = &domain.Error{Kind: domain.Invalid, Message: "memory: a place must be after the places of all earlier records"}

@@ -62,6 +62,23 @@ func TestPlacesAreNotUsedTwice(t *testing.T) {
 	}
 }
 
+func TestPlaceOfARefusedRecordIsFree(t *testing.T) {
+	t.Parallel()
+	s := memory.New()
+	if err := errors.Join(s.AddUserAt(7, sample.User(1)), s.AddWidgetAt(7, sample.Widget("a"))); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AddUserAt(9, sample.User(1)); !errors.Is(err, domain.AlreadyExists) {
+		t.Errorf("AddUserAt of an account that exists returned %v, want AlreadyExists", err)
+	}
+	if err := s.AddWidgetAt(9, sample.Widget("a")); !errors.Is(err, domain.AlreadyExists) {
+		t.Errorf("AddWidgetAt of a widget that exists returned %v, want AlreadyExists", err)
+	}
+	if err := errors.Join(s.AddUserAt(8, sample.User(2)), s.AddWidgetAt(8, sample.Widget("b"))); err != nil {
+		t.Errorf("the place before that of a refused record is not free: %v", err)
+	}
+}
+
 // TestPlacesUntilTheLoopEnds ends a loop early. The store must not stay locked.
 func TestPlacesUntilTheLoopEnds(t *testing.T) {
 	t.Parallel()
