@@ -70,6 +70,18 @@ func add(name string) func(*Tx) error {
 	}
 }
 
+// addThings returns an operation that adds the things from number first to the one before end.
+func addThings(first, end int) func(*Tx) error {
+	return func(tx *Tx) error {
+		for n := first; n < end; n++ {
+			if err := add(thing(n))(tx); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
 // remove returns an operation that deletes a thing.
 func remove(name string) func(*Tx) error {
 	return func(tx *Tx) error {

@@ -16,14 +16,7 @@ func TestIndexBuilderSortsInParts(t *testing.T) {
 	}
 	for _, n := range []int{0, 1, 2, 99, 100, 101, 500} {
 		db := openTemp(t)
-		update(t, db, func(tx *Tx) error {
-			for i := range n {
-				if err := add(thing(i))(tx); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		update(t, db, addThings(0, n))
 		for _, limit := range []int{3, 7, 50, 100, 5000} {
 			want, got := map[string]int{}, map[string]int{}
 			last := []byte(nil)

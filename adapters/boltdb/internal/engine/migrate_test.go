@@ -635,14 +635,7 @@ func oldFile(t testing.TB, things int) (path string) {
 	noError(t, err)
 	const batch = 10_000
 	for first := 0; first < things; first += batch {
-		update(t, db, func(tx *Tx) error {
-			for n := first; n < min(first+batch, things); n++ {
-				if err := add(thing(n))(tx); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		update(t, db, addThings(first, min(first+batch, things)))
 	}
 	noError(t, db.Close())
 	return path

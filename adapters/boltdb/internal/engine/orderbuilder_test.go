@@ -10,14 +10,7 @@ func TestOrderBuilderMakesTheRowsOfAppend(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{0, 1, 15, 16, 17, 1023, 1024, 1025, 3000} {
 		db := openTemp(t)
-		update(t, db, func(tx *Tx) error {
-			for i := range n {
-				if err := add(thing(i))(tx); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		update(t, db, addThings(0, n))
 		want, got := map[string]string{}, map[string]string{}
 		noError(t, db.View(t.Context(), func(tx *Tx) error {
 			for _, table := range []Table{thingTable, countTable} {
