@@ -128,6 +128,14 @@ type texts []string
 // readSources returns the files of the repository that a block may be a part of.
 func readSources(t *testing.T) (sources texts) {
 	t.Helper()
+	eachSource(t, func(_, text string) { sources = append(sources, unindented(strings.Split(text, "\n"))) })
+	return sources
+}
+
+// eachSource calls f with the path, from the root of the repository, and the text of each file
+// of the repository, except pages, large files and what git and npm keep.
+func eachSource(t *testing.T, f func(path, text string)) {
+	t.Helper()
 	err := filepath.WalkDir(repository, func(path string, entry fs.DirEntry, err error) error {
 		if err != nil {
 			return err
@@ -142,13 +150,16 @@ func readSources(t *testing.T) (sources texts) {
 			return err
 		}
 		text, err := os.ReadFile(path)
-		sources = append(sources, unindented(strings.Split(string(text), "\n")))
+		if err != nil {
+			return err
+		}
+		relative, err := filepath.Rel(repository, path)
+		f(filepath.ToSlash(relative), string(text))
 		return err
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sources
 }
 
 // contain reports whether successive lines of one of the texts are equal to the lines,

@@ -1,10 +1,10 @@
 package main_test
 
 import (
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -53,19 +53,13 @@ func TestDocsTroubleHasRealMessages(t *testing.T) {
 // programText returns the Go sources of the program, without its tests.
 func programText(t *testing.T) string {
 	t.Helper()
-	var text strings.Builder
-	for _, folder := range []string{"adapters", "app", "cmd/widgetd", "domain", "ports"} {
-		err := filepath.WalkDir(filepath.Join(repository, folder), func(path string, _ fs.DirEntry, err error) error {
-			if err != nil || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") {
-				return err
-			}
-			content, err := os.ReadFile(path)
-			text.Write(content)
-			return err
-		})
-		if err != nil {
-			t.Fatal(err)
+	var all strings.Builder
+	eachSource(t, func(path, text string) {
+		folder, _, _ := strings.Cut(path, "/")
+		isOfProgram := slices.Contains([]string{"adapters", "app", "domain", "ports"}, folder) || strings.HasPrefix(path, "cmd/widgetd/")
+		if isOfProgram && strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go") {
+			all.WriteString(text)
 		}
-	}
-	return text.String()
+	})
+	return all.String()
 }
