@@ -67,11 +67,10 @@ func losses() map[string]func(ctx context.Context, db *mongodb.DB, admin domain.
 // succeeds.
 func TestAnAdministratorStaysInEveryOrderOfSteps(t *testing.T) {
 	t.Parallel()
-	server := mongotest.New(t)
 	for name, lose := range losses() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			uri, ctx := server.Database(t), t.Context()
+			uri, ctx := mongotest.URI(t), t.Context()
 			turns := &turns{}
 			servers := []*mongodb.DB{
 				openGated(t, uri, func(context.Context) { turns.await(0) }),
@@ -163,12 +162,11 @@ func wantAdministrators(t *testing.T, docs *mongo.Collection, when string, errs 
 // steps. Then other servers can take the role away from every administrator but one.
 func TestAServerThatStopsBetweenTheStepsDoesNoHarm(t *testing.T) {
 	t.Parallel()
-	server := mongotest.New(t)
 	for name, lose := range losses() {
 		for step := range 3 {
 			t.Run(fmt.Sprintf("%s/step %d", name, step+1), func(t *testing.T) {
 				t.Parallel()
-				uri := server.Database(t)
+				uri := mongotest.URI(t)
 				ctx, stop := context.WithCancel(t.Context())
 				sent := 0
 				stopping := openGated(t, uri, func(context.Context) {
@@ -203,11 +201,10 @@ func TestAServerThatStopsBetweenTheStepsDoesNoHarm(t *testing.T) {
 // another server takes the role away from the witness.
 func TestASlowServerLosesItsTurn(t *testing.T) {
 	t.Parallel()
-	server := mongotest.New(t)
 	for name, lose := range losses() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			uri, ctx := server.Database(t), t.Context()
+			uri, ctx := mongotest.URI(t), t.Context()
 			atStep3, proceed := make(chan struct{}), make(chan struct{})
 			sent := 0
 			slow := openGated(t, uri, func(context.Context) {
@@ -236,14 +233,13 @@ func TestASlowServerLosesItsTurn(t *testing.T) {
 // document cannot be read.
 func TestWitnessMustBeReadable(t *testing.T) {
 	t.Parallel()
-	server := mongotest.New(t)
 	for _, change := range userChanges() {
 		if change.writable || change.field == "admin" {
 			continue
 		}
 		t.Run(fmt.Sprintf("%s/%v", change.field, change.value), func(t *testing.T) {
 			t.Parallel()
-			db := open(t, server.Database(t))
+			db := open(t, mongotest.URI(t))
 			docs := db.Database().Collection("users")
 			insert(t, docs, adminDocument(1))
 			other := change.in(adminDocument(2))

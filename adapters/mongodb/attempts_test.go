@@ -116,10 +116,9 @@ func TestAttemptsSendTheseCommands(t *testing.T) {
 // TestCountersHaveNoEmailAndNoAddress also checks that another database has other hashes.
 func TestCountersHaveNoEmailAndNoAddress(t *testing.T) {
 	t.Parallel()
-	server := mongotest.New(t)
 	ids := map[string]bool{}
 	for range 2 {
-		db := open(t, server.Database(t))
+		db := open(t, mongotest.URI(t))
 		begin(t, db, failures(2))(true)
 		counters := attemptCounters(t, db)
 		equal(t, "number of counters", len(counters), 1)
@@ -203,7 +202,6 @@ func TestClockOfTheDatabaseIsSetBack(t *testing.T) {
 // does not know it.
 func TestCounterThatCannotBeReadLetsNobodyThrough(t *testing.T) {
 	t.Parallel()
-	server := mongotest.New(t)
 	for name, change := range map[string]bson.D{
 		"later version": {{Key: "$set", Value: bson.D{{Key: "schema_version", Value: int32(2)}}}},
 		"no number":     {{Key: "$unset", Value: bson.D{{Key: "counted", Value: ""}}}},
@@ -213,7 +211,7 @@ func TestCounterThatCannotBeReadLetsNobodyThrough(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			db := open(t, server.Database(t))
+			db := open(t, mongotest.URI(t))
 			begin(t, db, failures(5))(true)
 			db.AwaitEnds()
 			_, err := attemptCollection(db).UpdateMany(t.Context(), bson.D{}, change)

@@ -27,11 +27,10 @@ func unversioned(n int) bson.D {
 // version, over two servers. It does so for a document with a version and for one without.
 func TestOneOfManyUpdatesWithAVersionWins(t *testing.T) {
 	t.Parallel()
-	server := mongotest.New(t)
 	for name, document := range map[string]func(int) bson.D{"latest document": widgetDocument, "earlier document": unversioned} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			uri, ctx := server.Database(t), t.Context()
+			uri, ctx := mongotest.URI(t), t.Context()
 			dbs := []*mongodb.DB{open(t, uri), open(t, uri)}
 			insert(t, dbs[0].Database().Collection("widgets"), document(1))
 			stored := sample.Must(dbs[1].Widgets().ByName(ctx, widget(1).Name))

@@ -154,12 +154,11 @@ func widgetChanges() []change {
 // TestUnreadableUserIsAnErrorAndStays changes a field of an account's document.
 func TestUnreadableUserIsAnErrorAndStays(t *testing.T) {
 	t.Parallel()
-	server := mongotest.New(t)
 	user := sample.User(1)
 	for _, change := range userChanges() {
 		t.Run(fmt.Sprintf("%s/%v", change.field, change.value), func(t *testing.T) {
 			t.Parallel()
-			db, ctx := open(t, server.Database(t)), t.Context()
+			db, ctx := open(t, mongotest.URI(t)), t.Context()
 			docs, doc := db.Database().Collection("users"), change.in(userDocument(1))
 			insert(t, docs, doc)
 			_, err := db.Users().ByPublicID(ctx, user.PublicID)
@@ -182,12 +181,11 @@ func TestUnreadableUserIsAnErrorAndStays(t *testing.T) {
 // List leaves the widget out and reports it.
 func TestUnreadableWidgetIsAnErrorAndStays(t *testing.T) {
 	t.Parallel()
-	server := mongotest.New(t)
 	for _, change := range widgetChanges() {
 		t.Run(fmt.Sprintf("%s/%v", change.field, change.value), func(t *testing.T) {
 			t.Parallel()
 			var reported []error
-			db := openWith(t, server.Database(t), mongodb.Options{Unreadable: func(_ string, err error) { reported = append(reported, err) }})
+			db := openWith(t, mongotest.URI(t), mongodb.Options{Unreadable: func(_ string, err error) { reported = append(reported, err) }})
 			ctx, w := t.Context(), widget(1)
 			docs, doc := db.Database().Collection("widgets"), change.in(widgetDocument(1))
 			insert(t, docs, doc)
@@ -296,7 +294,6 @@ func TestValuesAreReadWithoutTodaysRules(t *testing.T) {
 // token.
 func TestUnreadableTokenIsBlacklistedAndStays(t *testing.T) {
 	t.Parallel()
-	server := mongotest.New(t)
 	for _, change := range append(versionChanges(mongodb.TokenVersion),
 		change{"expires_at", nil, "the field expires_at is missing", false},
 		change{"expires_at", "tomorrow", "the field expires_at is not a date", false},
@@ -304,7 +301,7 @@ func TestUnreadableTokenIsBlacklistedAndStays(t *testing.T) {
 	) {
 		t.Run(fmt.Sprintf("%s/%v", change.field, change.value), func(t *testing.T) {
 			t.Parallel()
-			db, ctx, token := open(t, server.Database(t)), t.Context(), sample.Token(1, 0)
+			db, ctx, token := open(t, mongotest.URI(t)), t.Context(), sample.Token(1, 0)
 			docs, doc := db.Database().Collection("blacklist"), change.in(tokenDocument(1))
 			insert(t, docs, doc)
 			if err := db.Blacklist().Add(ctx, token); !change.writable {
@@ -325,14 +322,13 @@ func TestUnreadableTokenIsBlacklistedAndStays(t *testing.T) {
 // the watermark cannot be read.
 func TestUnreadableWatermarkIsAnErrorAndStays(t *testing.T) {
 	t.Parallel()
-	server := mongotest.New(t)
 	for _, change := range append(versionChanges(mongodb.WatermarkVersion),
 		change{"through", nil, "the field through is missing", false},
 		change{"through", "tomorrow", "the field through is not a date", false},
 	) {
 		t.Run(fmt.Sprintf("%s/%v", change.field, change.value), func(t *testing.T) {
 			t.Parallel()
-			db, ctx := open(t, server.Database(t)), t.Context()
+			db, ctx := open(t, mongotest.URI(t)), t.Context()
 			docs, doc := db.Database().Collection("blacklist"), change.in(watermarkDocument(sample.Time()))
 			insert(t, docs, doc)
 			found, err := isLoggedOut(ctx, db, sample.Token(1, time.Hour))
@@ -354,7 +350,6 @@ func TestUnreadableWatermarkIsAnErrorAndStays(t *testing.T) {
 // while the account's cut-off cannot be read.
 func TestUnreadableCutOffIsAnErrorAndStays(t *testing.T) {
 	t.Parallel()
-	server := mongotest.New(t)
 	id := "cut-off " + sample.ID(1).String()
 	for _, change := range append(versionChanges(mongodb.CutOffVersion),
 		change{"value", nil, "the field value is missing", false},
@@ -369,7 +364,7 @@ func TestUnreadableCutOffIsAnErrorAndStays(t *testing.T) {
 	) {
 		t.Run(fmt.Sprintf("%s/%v", change.field, change.value), func(t *testing.T) {
 			t.Parallel()
-			db, ctx := open(t, server.Database(t)), t.Context()
+			db, ctx := open(t, mongotest.URI(t)), t.Context()
 			docs, doc := db.Database().Collection("blacklist"), change.in(cutOffDocument(1))
 			insert(t, docs, doc)
 			claims := domain.Claims{ID: sample.ID(7), Subject: sample.ID(1)}
@@ -412,13 +407,12 @@ func TestCutOffDoesNotHideALogOut(t *testing.T) {
 // writes. Such an _id may be an email.
 func TestErrorsDoNotContainForeignIDs(t *testing.T) {
 	t.Parallel()
-	server := mongotest.New(t)
 	objectID := bson.NewObjectID()
 	for want, foreign := range map[string]any{
 		"_id " + objectID.Hex():         objectID,
 		"_id of type string: the field": "ada@example.com",
 	} {
-		db := open(t, server.Database(t))
+		db := open(t, mongotest.URI(t))
 		insert(t, db.Database().Collection("users"), changed(userDocument(1), []string{"_id"}, foreign))
 		_, err := db.Users().ByEmail(t.Context(), sample.User(1).Email)
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "@") {

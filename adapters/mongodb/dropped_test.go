@@ -40,11 +40,10 @@ var drops = map[string]func(ctx context.Context, db *mongodb.DB) error{
 // TestLostBlacklistIsUnavailable loses the blacklist of two servers, and restores it.
 func TestLostBlacklistIsUnavailable(t *testing.T) {
 	t.Parallel()
-	server := mongotest.New(t)
 	for name, drop := range drops {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			uri, ctx := server.Database(t), t.Context()
+			uri, ctx := mongotest.URI(t), t.Context()
 			servers := []*mongodb.DB{open(t, uri), open(t, uri)}
 			loggedOut, valid := sample.Token(1, time.Hour), sample.Token(2, time.Hour)
 			noError(t, servers[0].Blacklist().Add(ctx, loggedOut))
@@ -124,7 +123,6 @@ var indexDrops = map[string]func(ctx context.Context, db *mongodb.DB, collection
 // acknowledged, and at most one is there.
 func TestNoDuplicateWithoutAUniqueIndex(t *testing.T) {
 	t.Parallel()
-	server := mongotest.New(t)
 	for collection, kind := range map[string]struct {
 		index string
 		add   func(ctx context.Context, db *mongodb.DB, id, n int) error
@@ -139,7 +137,7 @@ func TestNoDuplicateWithoutAUniqueIndex(t *testing.T) {
 		for name, drop := range indexDrops {
 			t.Run(collection+"/"+name, func(t *testing.T) {
 				t.Parallel()
-				uri, ctx := server.Database(t), t.Context()
+				uri, ctx := mongotest.URI(t), t.Context()
 				servers := []*mongodb.DB{open(t, uri), open(t, uri)}
 				noError(t, drop(ctx, servers[0], collection, kind.index))
 				var mu sync.Mutex
@@ -181,11 +179,10 @@ func TestNoDuplicateWithoutAUniqueIndex(t *testing.T) {
 // TestMissingIndexIsMadeAgain has servers at rest: Ping alone notices and repairs.
 func TestMissingIndexIsMadeAgain(t *testing.T) {
 	t.Parallel()
-	server := mongotest.New(t)
 	for name, drop := range indexDrops {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			db, ctx := open(t, server.Database(t)), t.Context()
+			db, ctx := open(t, mongotest.URI(t)), t.Context()
 			for collection, index := range map[string]string{"users": "email_key_1", "widgets": "name_1"} {
 				noError(t, drop(ctx, db, collection, index))
 				if err := db.Ping(ctx); !errors.Is(err, domain.Unavailable) ||

@@ -26,7 +26,6 @@ import (
 // Before a new version of a document is introduced, the latest one needs a folder.
 func TestDocumentsOfEveryVersionAreReadAndUpdated(t *testing.T) {
 	t.Parallel()
-	server := mongotest.New(t)
 	folders, err := filepath.Glob("testdata/version-*")
 	noError(t, err)
 	if oldest := max(mongodb.UserVersion, mongodb.WidgetVersion, mongodb.TokenVersion) - 1; len(folders) < int(oldest) {
@@ -35,7 +34,7 @@ func TestDocumentsOfEveryVersionAreReadAndUpdated(t *testing.T) {
 	for _, folder := range folders {
 		t.Run(filepath.Base(folder), func(t *testing.T) {
 			t.Parallel()
-			uri := server.Database(t)
+			uri := mongotest.URI(t)
 			empty := open(t, uri)
 			_, err := empty.Database().Collection("blacklist").DeleteMany(t.Context(), bson.D{}) // the file has what belongs there
 			noError(t, err)
