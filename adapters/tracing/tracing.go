@@ -9,6 +9,7 @@ package tracing
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -70,7 +71,7 @@ func New(ctx context.Context, version string, log *slog.Logger) (*Tracing, error
 	for name := range strings.SplitSeq(os.Getenv("OTEL_TRACES_EXPORTER"), ",") {
 		exporter, err := newExporter(ctx, strings.TrimSpace(name))
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, sdk.NewTracerProvider(options...).Shutdown(ctx)) // stops the other exporters
 		}
 		options = append(options, sdk.WithBatcher(exporter))
 	}

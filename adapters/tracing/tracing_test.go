@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -217,10 +218,16 @@ func TestInvalidVariableIsLoggedOnceWithoutSecrets(t *testing.T) {
 }
 
 func TestNewReturnsAnErrorForAnUnknownExporter(t *testing.T) {
-	setenv(t, "OTEL_TRACES_EXPORTER=zipkin")
+	setenv(t, "OTEL_TRACES_EXPORTER=console,zipkin")
+	before := runtime.NumGoroutine()
 	_, err := tracing.New(t.Context(), "", slog.New(slog.DiscardHandler))
 	if err == nil || !strings.Contains(err.Error(), "OTEL_TRACES_EXPORTER") || !strings.Contains(err.Error(), "zipkin") {
 		t.Errorf("New returned %v, want an error that names the variable and zipkin", err)
+	}
+	for late := time.Now().Add(5 * time.Second); runtime.NumGoroutine() > before; runtime.Gosched() {
+		if time.Now().After(late) {
+			t.Fatal("New did not stop the exporter for the console")
+		}
 	}
 }
 
