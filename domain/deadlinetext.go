@@ -44,10 +44,12 @@ func ParseDeadlineFrom(text string) (Deadline, error) {
 }
 
 // ParseDeadlineTo parses the latest deadline of a list. It returns the errors of
-// [ParseDeadlineFrom]. A date without a time means the last millisecond of that day, UTC.
+// [ParseDeadlineFrom]. A date without a time means the last millisecond of that day, UTC. A
+// time without a fraction means the last millisecond of that second: a deadline is shown
+// without its fraction.
 func ParseDeadlineTo(text string) (Deadline, error) {
-	at, isDate, err := parseMoment(text)
-	if isDate {
+	at, _, err := parseMoment(text)
+	if err == nil && at.Nanosecond() == 0 {
 		at = at.Add(time.Second - time.Millisecond)
 	}
 	return RestoreDeadline(at), err

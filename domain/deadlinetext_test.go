@@ -162,14 +162,18 @@ func TestParseDeadlineAcceptsEveryFormat(t *testing.T) {
 }
 
 // wantBounds wants a date to mean its first millisecond as the earliest deadline of a list,
-// and its last one as the latest, and a datetime to mean the same everywhere.
+// and its last one as the latest. A time must mean the same everywhere; but without a
+// fraction it means the last millisecond of its second as the latest deadline.
 func wantBounds(t *testing.T, text string, deadline domain.Deadline) {
 	t.Helper()
 	first, last := deadline.Time(), deadline.Time()
 	if isDate := !strings.Contains(text, ":"); isDate {
 		year, month, day := first.Date()
 		first = time.Date(year, month, day, 0, 0, 0, 0, time.UTC)
-		last = time.Date(year, month, day, 23, 59, 59, 999e6, time.UTC)
+		last = time.Date(year, month, day, 23, 59, 59, 0, time.UTC)
+	}
+	if last.Nanosecond() == 0 {
+		last = last.Add(999 * time.Millisecond)
 	}
 	if from, err := domain.ParseDeadlineFrom(text); err != nil || from.Time() != first {
 		t.Errorf("from %v, %v, want %v", from.Time(), err, first)
@@ -186,6 +190,7 @@ func TestBoundsMayBeAnyTime(t *testing.T) {
 		"2001-09-09":                    {"2001-09-09T00:00:00Z", "2001-09-09T23:59:59.999Z"},
 		"5/13/01":                       {"2001-05-13T00:00:00Z", "2001-05-13T23:59:59.999Z"},
 		"2001-09-09T01:46:40.001Z":      {"2001-09-09T01:46:40.001Z", "2001-09-09T01:46:40.001Z"},
+		"2001-09-09T01:46:40Z":          {"2001-09-09T01:46:40Z", "2001-09-09T01:46:40.999Z"},
 		"1969-12-31":                    {"1969-12-31T00:00:00Z", "1969-12-31T23:59:59.999Z"},
 		"1969-12-31T23:59:59.999-01:00": {"1970-01-01T00:59:59.999Z", "1970-01-01T00:59:59.999Z"},
 		"1600-02-29":                    {"1600-02-29T00:00:00Z", "1600-02-29T23:59:59.999Z"},

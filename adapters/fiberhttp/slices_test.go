@@ -68,7 +68,7 @@ func TestSliceHasTheQueryAndTheLinksOfItsParameters(t *testing.T) {
 		"deadline_to=5/13/27":                {query: with(due, func(q *domain.WidgetQuery) { q.To = at(2027, 5, 13, 23, 59, 59, 999) }), size: 10, self: "deadline_to=5%2F13%2F27", rest: "&deadline_to=5%2F13%2F27"},
 		"deadline_from=2027-05-13T17:00:00Z": {query: with(due, func(q *domain.WidgetQuery) { q.From = at(2027, 5, 13, 17, 0, 0, 0) }), size: 10, self: "deadline_from=2027-05-13T17%3A00%3A00Z", rest: "&deadline_from=2027-05-13T17%3A00%3A00Z"},
 		"deadline_to=2027-05-13T17:00:00%2B02:00&sort=-deadline": {
-			query: with(due, func(q *domain.WidgetQuery) { q.To, q.Reverse = at(2027, 5, 13, 15, 0, 0, 0), true }), size: 10,
+			query: with(due, func(q *domain.WidgetQuery) { q.To, q.Reverse = at(2027, 5, 13, 15, 0, 0, 999), true }), size: 10,
 			self: "sort=-deadline&deadline_to=2027-05-13T17%3A00%3A00%2B02%3A00", rest: "&sort=-deadline&deadline_to=2027-05-13T17%3A00%3A00%2B02%3A00",
 		},
 		"deadline_to=2026-01-01&deadline_from=2027-01-01": { // an empty list, not an error
