@@ -261,7 +261,7 @@ func (s *Server) route() {
 	if s.config.Tracer != nil {
 		s.fiber.Use(s.trace)
 	}
-	s.fiber.Use(s.respondErrors, refuseMalformed, s.recoverPanic)
+	s.fiber.Use(s.respondErrors, s.refuseMalformed, s.recoverPanic)
 	if len(s.config.CORSOrigins) > 0 { // no origin means every origin to package cors
 		s.fiber.Use(cors.New(cors.Config{
 			AllowOrigins:  strings.Join(s.config.CORSOrigins, ","),

@@ -52,7 +52,7 @@ func isRouterError(err error) bool {
 // refuseMalformed refuses a request that two servers could read differently, and
 // closes its connection. It also closes the connection after a request that asks
 // for it: fasthttp does not see this in lists and in other cases.
-func refuseMalformed(c *fiber.Ctx) error {
+func (s *Server) refuseMalformed(c *fiber.Ctx) error {
 	conn := c.Context().Conn()
 	if connections.MustClose(conn) {
 		c.Context().SetConnectionClose()
@@ -60,6 +60,7 @@ func refuseMalformed(c *fiber.Ctx) error {
 	if connections.Refusal(conn) != nil {
 		c.Context().SetConnectionClose()
 		connections.LingerOnClose(conn)
+		s.allowOrigin(c)
 		return fiber.ErrBadRequest
 	}
 	return c.Next()

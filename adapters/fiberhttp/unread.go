@@ -85,8 +85,8 @@ func methodRead(c *fiber.Ctx) string {
 	return knownMethod(c.Method()) // replaceUnknownMethod has not run
 }
 
-// allowOrigin sets the CORS headers of a response by respondUnread, for which the CORS
-// middleware does not run.
+// allowOrigin sets the CORS headers of a response for which the CORS middleware does not run:
+// one by respondUnread or refuseMalformed.
 func (s *Server) allowOrigin(c *fiber.Ctx) {
 	origin := "*" // also if the Origin header was not read
 	if !slices.Contains(s.config.CORSOrigins, origin) {
