@@ -196,7 +196,12 @@ func TestChangeRecordsTheFieldsThatItChanges(t *testing.T) {
 			domain.WidgetChange{Deadline: &fields.Deadline},
 			map[string]any{"deadline": before.Deadline.Time().Format(time.RFC3339)}, map[string]any{"deadline": fields.Deadline.Time().Format(time.RFC3339)},
 		},
-		"nothing": {domain.WidgetChange{}, map[string]any{}, map[string]any{}},
+		"nothing":         {domain.WidgetChange{}, map[string]any{}, map[string]any{}},
+		"the same values": {domain.WidgetChange{InfoURL: &before.InfoURL, Deadline: &before.Deadline, Owner: &older.Owner}, map[string]any{}, map[string]any{}},
+		"the deadline, with the same URL": {
+			domain.WidgetChange{InfoURL: &before.InfoURL, Deadline: &fields.Deadline},
+			map[string]any{"deadline": before.Deadline.Time().Format(time.RFC3339)}, map[string]any{"deadline": fields.Deadline.Time().Format(time.RFC3339)},
+		},
 		"everything": {
 			everything,
 			with(recorded("older"), "owner", ada.PublicID.String()), with(recorded("rocket"), "owner", bob.PublicID.String()),

@@ -214,7 +214,8 @@ func (s *Service) update(ctx context.Context, event *domain.AuditEvent, name dom
 	if err != nil {
 		return domain.Widget{}, withName(err, name)
 	}
-	event.Before, event.After = recorded(fieldsBefore(before, change)), recorded(change)
+	different := differing(before, change)
+	event.Before, event.After = recorded(fieldsBefore(before, different)), recorded(different)
 	return before.Changed(change), nil
 }
 
@@ -252,6 +253,20 @@ func recorded(change domain.WidgetChange) map[string]any {
 		fields["owner"] = change.Owner.PublicID.String()
 	}
 	return fields
+}
+
+// differing returns the fields of a change that were not the same before.
+func differing(before domain.Widget, change domain.WidgetChange) domain.WidgetChange {
+	if change.InfoURL != nil && *change.InfoURL == before.InfoURL {
+		change.InfoURL = nil
+	}
+	if change.Deadline != nil && change.Deadline.Time().Equal(before.Deadline.Time()) {
+		change.Deadline = nil
+	}
+	if change.Owner != nil && change.Owner.PublicID == before.Owner.PublicID {
+		change.Owner = nil
+	}
+	return change
 }
 
 // fieldsBefore returns the values that a change has replaced.
