@@ -63,6 +63,7 @@ func TestInvalidValueStopsTheProgramWithOneLine(t *testing.T) {
 			t.Run(flag+"="+value, func(t *testing.T) {
 				t.Parallel()
 				refused(t, flag, flag+"="+value)
+				refused(t, flag, flag, value)
 				refused(t, setting.variable, setting.variable+"="+value)
 			})
 		}

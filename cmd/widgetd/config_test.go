@@ -133,7 +133,7 @@ func TestBadFilesOfSecretsAreRefusedByName(t *testing.T) {
 
 func TestUnknownVariablesAreTold(t *testing.T) {
 	t.Parallel()
-	s := start(t, folder(t), "WIDGETD_TOKEN_LIFE=1h", "WIDGETD_MAX_LOGIN_FAILURE=3", "WIDGETD_ADMIN_PASSWD=x", "WIDGETD_ZZZ=1",
+	s := start(t, folder(t), "WIDGETD_TOKEN_LIFE=1h", "WIDGETD_MAX_LOGIN_FAILURE=3", "WIDGETD_ADMIN_PASSWD=x", "WIDGETD_ADDR_FILE=x", "WIDGETD_ZZZ=1",
 		"WIDGETD_SERVICE_HOST=10.0.0.1", "WIDGETD_PORT=tcp://10.0.0.1:80", "WIDGETD_PORT_TCP_ADDR=10.0.0.1")
 	told := map[string]string{}
 	for _, line := range s.log.lines() {
@@ -145,13 +145,14 @@ func TestUnknownVariablesAreTold(t *testing.T) {
 		"WIDGETD_TOKEN_LIFE":        "",
 		"WIDGETD_MAX_LOGIN_FAILURE": "; did you mean WIDGETD_MAX_LOGIN_FAILURES?",
 		"WIDGETD_ADMIN_PASSWD":      "; did you mean WIDGETD_ADMIN_PASSWORD?",
+		"WIDGETD_ADDR_FILE":         "; did you mean WIDGETD_ADDR?",
 		"WIDGETD_ZZZ":               "",
 	} {
 		if want := "WARN " + name + " is no setting of widgetd" + nearest; told[name] != want {
 			t.Errorf("the log has %q, want %q", told[name], want)
 		}
 	}
-	if len(told) != 4 {
+	if len(told) != 5 {
 		t.Errorf("the log has %q", told)
 	}
 }

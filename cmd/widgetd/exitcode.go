@@ -86,7 +86,7 @@ func asUsage(err error, parse *kong.ParseError, args []string) error {
 	if command := parse.Context.Selected(); command != nil {
 		help = command.FullPath()
 	}
-	return &usageError{err: withoutPassword(err, args), help: help}
+	return &usageError{err: withoutPassword(withToggle(err, parse.Context, args), args), help: help}
 }
 
 // withVariable returns an error about the value of a variable with the name of the

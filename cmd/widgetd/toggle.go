@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -35,6 +36,19 @@ func (t *toggle) Decode(ctx *kong.DecodeContext) error {
 		*t = true
 	}
 	return nil
+}
+
+// withToggle replaces an error about an unexpected argument by one about the toggle in front
+// of it.
+func withToggle(err error, parsed *kong.Context, args []string) error {
+	for _, flag := range parsed.Flags() {
+		i := slices.Index(args, "--"+flag.Name)
+		_, isToggle := flag.Target.Interface().(toggle)
+		if isToggle && 0 <= i && i < len(args)-1 && err.Error() == "unexpected argument "+args[i+1] {
+			return fmt.Errorf("--%s: must be on or off, not %q", flag.Name, args[i+1])
+		}
+	}
+	return err
 }
 
 func parseToggle(text string) (value toggle, known bool) {

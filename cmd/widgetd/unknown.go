@@ -55,6 +55,9 @@ func knownVariables() (names []string) {
 // nearest returns the candidate with the smallest distance to the name, or "" if more
 // than a third of the name, without the prefix, would have to change.
 func nearest(name string, candidates []string) (best string) {
+	if withoutFile := strings.TrimSuffix(name, fileSuffix); slices.Contains(candidates, withoutFile) {
+		return withoutFile // it has no file
+	}
 	least := (len(name)-len(variablePrefix))/3 + 1
 	for _, candidate := range candidates {
 		if d := distance(name, candidate); d < least {
