@@ -65,6 +65,8 @@ func TestPatchReportsEveryInvalidField(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	const (
+		unknownID = "ab000000-0000-4000-8000-00000000ffff"
+
 		notURL  = "Not an absolute http or https URL with a host"
 		past    = "The deadline 2026-11-21 is past: today is 2026-11-22 (UTC)"
 		object  = "Malformed JSON: must be one object"
@@ -81,6 +83,9 @@ func TestPatchReportsEveryInvalidField(t *testing.T) {
 		`{"info_url":null,"deadline":null,"owner":null}`:           invalid("deadline", missing, "info_url", missing, "owner", missing),
 		`{"info_url":"","deadline":"","owner":""}`:                 invalid("deadline", missing, "info_url", missing, "owner", missing),
 		`{"info_url":"/x","deadline":"2026-11-21","owner":"root"}`: invalid("deadline", past, "info_url", notURL, "owner", notAdministrator),
+		`{"info_url":"/x","owner":"` + userID + `"}`:               invalid("info_url", notURL, "owner", notAdministrator),
+		`{"info_url":"/x","owner":"` + unknownID + `"}`:            invalid("info_url", notURL, "owner", notAdministrator),
+		`{"info_url":"/x","owner":"` + adminID + `"}`:              invalid("info_url", notURL),
 		`{"info_url":1,"deadline":true,"owner":{}}`:                invalid("deadline", noText, "info_url", noText, "owner", noText),
 		`{"owner":["` + adminID + `"]}`:                            invalid("owner", noText),
 		`{"owner":"` + adminID + ` "}`:                             invalid("owner", notAdministrator),
@@ -106,6 +111,10 @@ func TestPatchReportsEveryInvalidField(t *testing.T) {
 	if calls := s.widgets.ChangeCalls(); len(calls) > 0 {
 		t.Errorf("the port got %+v", calls)
 	}
+	s.accounts.GetFunc = func(context.Context, domain.Actor, domain.UUID) (domain.User, error) {
+		return domain.User{}, &domain.Error{Kind: domain.Unavailable}
+	}
+	s.do(t, patchWidget.sending(fields{"info_url", "/x", "owner", userID}.form())).want(t, 503, message("Service Unavailable"))
 }
 
 func TestPatchIsRefusedForAnotherMediaType(t *testing.T) {

@@ -111,7 +111,7 @@ func (s *Server) patchWidget(c *fiber.Ctx) error {
 		return err
 	}
 	change, condition := s.widgetChange(body), readCondition(c, body.invalid)
-	if err := body.invalid.Err(); err != nil {
+	if err := s.invalidPatch(c, change, body.invalid); err != nil {
 		return err
 	}
 	name, err := existingName(c)
@@ -173,6 +173,22 @@ func parseNewOwner(text string) (domain.Owner, error) {
 		return domain.Owner{}, errNotAdministrator
 	}
 	return domain.Owner{PublicID: id}, nil
+}
+
+// invalidPatch returns the error for the invalid fields of a patch. If there are any, it
+// checks the owner, too. Otherwise [ports.Widgets.Change] does that.
+func (s *Server) invalidPatch(c *fiber.Ctx, change domain.WidgetChange, invalid domain.Fields) error {
+	if _, known := invalid["owner"]; len(invalid) == 0 || known || change.Owner == nil {
+		return invalid.Err()
+	}
+	owner, err := s.accounts.Get(c.UserContext(), actorOf(c), change.Owner.PublicID)
+	switch {
+	case domain.KindOf(err) == domain.NotFound, err == nil && !owner.Admin:
+		invalid.Add("owner", errNotAdministrator)
+	case err != nil:
+		return err
+	}
+	return invalid.Err()
 }
 
 func (s *Server) parseDeadline(text string) (domain.Deadline, error) {
