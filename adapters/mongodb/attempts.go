@@ -168,10 +168,11 @@ func (l *attemptLimiter) Begin(ctx context.Context, limit domain.AttemptLimit, k
 	}, nil
 }
 
-// errBusy is the error of tryBegin if only attempts in progress are in the way.
+// errBusy is the error of tryBegin if only attempts in progress are in the way, or if others
+// begin and end all the time.
 var errBusy = errors.New("mongodb: the attempts in progress reach the limit")
 
-// tryBegin is Begin without waiting. It returns the counter with the attempt.
+// tryBegin is Begin without waiting. It returns the counter with the attempt, or errBusy.
 func (l *attemptLimiter) tryBegin(ctx context.Context, limit domain.AttemptLimit, id bson.Binary) (attemptCounter, error) {
 	for range 5 { // other calls may change the counter at the same time
 		c, err := l.add(ctx, limit, id)
@@ -201,7 +202,7 @@ func (l *attemptLimiter) tryBegin(ctx context.Context, limit domain.AttemptLimit
 			return attemptCounter{}, l.refuse(ctx, c, now, limit.Window)
 		}
 	}
-	return attemptCounter{}, contention(attempts)
+	return attemptCounter{}, errBusy
 }
 
 // add adds an attempt to a counter, which it inserts if there is none. It returns

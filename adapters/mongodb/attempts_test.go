@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/event"
 	"go.mongodb.org/mongo-driver/v2/mongo"
 
 	"github.com/widgetd/widgetd/adapters/mongodb"
@@ -140,6 +141,37 @@ func TestAttemptThatIsNoEventLeavesNoCounter(t *testing.T) {
 	db.AwaitEnds()
 	second(false)
 	equal(t, "number of counters", len(attemptCounters(t, db)), 0)
+}
+
+// TestBeginOutlastsAttemptsThatBeginAndEndMeanwhile has another server whose attempts are in
+// progress whenever a server adds one, and have ended when it reads the counter.
+func TestBeginOutlastsAttemptsThatBeginAndEndMeanwhile(t *testing.T) {
+	t.Parallel()
+	uri, limit := mongotest.URI(t), failures(1)
+	other := open(t, uri)
+	var end func(isEvent bool)
+	interfered := 0
+	db, err := mongodb.OpenMonitored(t.Context(), uri, mongodb.Options{}, &event.CommandMonitor{
+		Started: func(_ context.Context, e *event.CommandStartedEvent) {
+			if collection, _ := e.Command.Lookup(e.CommandName).StringValueOK(); collection != "attempts" {
+				return
+			}
+			switch {
+			case e.CommandName == "findAndModify" && interfered < 12:
+				interfered++
+				end = begin(t, other, limit)
+			case e.CommandName == "find" && end != nil:
+				end(false)
+				other.AwaitEnds()
+				end = nil
+			}
+		},
+	})
+	noError(t, err)
+	t.Cleanup(func() { noError(t, db.Close()) })
+	begin(t, db, limit)(true)
+	wantRefused(t, db, limit, limit.Window)
+	equal(t, "number of attempts of the other server", interfered, 12)
 }
 
 // TestAttemptsOfACrashedServerCountUntilTheWindowEnds opens a database and never ends two
