@@ -11,6 +11,7 @@ import (
 )
 
 const (
+	unknownID        = "ab000000-0000-4000-8000-00000000ffff" // no account has it
 	notAdministrator = "Not an administrator"
 	patchTypes       = "application/merge-patch+json, application/json, application/x-www-form-urlencoded, multipart/form-data"
 	mergePatchType   = "application/merge-patch+json"
@@ -65,8 +66,6 @@ func TestPatchReportsEveryInvalidField(t *testing.T) {
 	t.Parallel()
 	s := serve(t)
 	const (
-		unknownID = "ab000000-0000-4000-8000-00000000ffff"
-
 		notURL  = "Not an absolute http or https URL with a host"
 		past    = "The deadline 2026-11-21 is past: today is 2026-11-22 (UTC)"
 		object  = "Malformed JSON: must be one object"
@@ -157,7 +156,7 @@ func TestWidgetIsHandedOverToAnAdministratorOnly(t *testing.T) {
 	second := domain.User{PublicID: domain.UUID{0xef, 15: 4}, Email: sample.Email("second@example.com"), Admin: true, PasswordHash: domain.NewPasswordHash("x")}
 	sample.Must(0, s.store.Users().Add(t.Context(), second))
 	to := func(id string) request { return patchWidget.sending(fields{"owner", id}.form()) }
-	for _, id := range []string{userID, "ab000000-0000-4000-8000-00000000ffff"} {
+	for _, id := range []string{userID, unknownID} {
 		s.do(t, to(id)).want(t, 400, invalid("owner", notAdministrator))
 	}
 	s.do(t, getWidget).want(t, 200, gearBody, "ETag: "+gearTag)
