@@ -53,10 +53,11 @@ func knownVariables() (names []string) {
 }
 
 // nearest returns the candidate with the smallest distance to the name, or "" if more
-// than a third of the name, without the prefix, would have to change.
+// than a third of the name, without the prefix, would have to change. For the name of a
+// setting that cannot be read from a file, with _FILE at its end, it returns the setting.
 func nearest(name string, candidates []string) (best string) {
 	if withoutFile := strings.TrimSuffix(name, fileSuffix); slices.Contains(candidates, withoutFile) {
-		return withoutFile // it has no file
+		return withoutFile
 	}
 	least := (len(name)-len(variablePrefix))/3 + 1
 	for _, candidate := range candidates {
