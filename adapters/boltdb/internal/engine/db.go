@@ -198,9 +198,9 @@ func (db *DB) Ping(ctx context.Context) error {
 // closeTimeout is how long Close waits for a disk that does not answer.
 const closeTimeout = 5 * time.Second
 
-// Close waits for the running transactions, at most 5 seconds, and closes the file.
-// From then on every method returns an Unavailable error. A second call returns the
-// same error as the first.
+// Close waits for the running transactions, at most 5 seconds, and closes the file. After
+// a failure it waits for nothing and returns the cause. From then on every method returns
+// an Unavailable error. A second call returns the same error as the first.
 func (db *DB) Close() error { return db.closeOnce() }
 
 // close does not close a file after a failure, because bbolt may still hold its locks and
@@ -211,7 +211,10 @@ func (db *DB) close() error {
 	db.closed.Store(true)
 	close(db.quit)
 	go func() {
-		<-db.stopped
+		select {
+		case <-db.stopped:
+		case <-db.failed: // the writer may wait for a lock that a panic left
+		}
 		if err := db.failure(); err != nil {
 			closed <- err
 			return
