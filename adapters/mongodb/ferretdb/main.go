@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/url"
 	"os"
@@ -148,32 +147,14 @@ func (s settings) serve(ctx context.Context, e *engine, listeners []net.Listener
 	return nil
 }
 
-// listenOn listens on the addresses. It replaces each port 0 by a random free port that is
-// below the range from which operating systems assign ports. So a test that kills the
-// program can start it again on the same ports.
+// listenOn listens on the addresses.
 func listenOn(ctx context.Context, addresses []string) (listeners []net.Listener, err error) {
 	for _, address := range addresses {
-		ln, err := listen(ctx, address)
+		ln, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 		if err != nil {
 			return nil, err
 		}
 		listeners = append(listeners, ln)
 	}
 	return listeners, nil
-}
-
-func listen(ctx context.Context, address string) (ln net.Listener, err error) {
-	const first, last, attempts = 20_000, 32_767, 100
-	var config net.ListenConfig
-	host, port, err := net.SplitHostPort(address)
-	if err != nil || port != "0" {
-		return config.Listen(ctx, "tcp", address)
-	}
-	for range attempts {
-		port := fmt.Sprint(first + rand.IntN(last-first+1)) //nolint:gosec // a port is not a secret
-		if ln, err = config.Listen(ctx, "tcp", net.JoinHostPort(host, port)); err == nil {
-			break
-		}
-	}
-	return ln, err
 }

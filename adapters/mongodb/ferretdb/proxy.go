@@ -7,20 +7,26 @@ import (
 	"sync"
 )
 
-// engine is a FerretDB server. At any time it gets only one command of all connections.
-// In MongoDB the update of a document is atomic. FerretDB finds and writes the document
-// in two steps, and would run other commands between them.
+// engine is a FerretDB server. In MongoDB the update of a document is atomic. FerretDB finds
+// and writes the document in two steps, and would run other commands between them.
 type engine struct {
-	address string
-	mu      sync.Mutex
+	address   string
+	databases sync.Map // a *sync.Mutex for each name: see lock
+}
+
+// lock waits until no other command about the same database is executed. The caller must
+// call unlock when it has the reply.
+func (e *engine) lock(c command) (unlock func()) {
+	name, _ := c.body.Lookup("$db").StringValueOK()
+	mu, _ := e.databases.LoadOrStore(name, new(sync.Mutex))
+	mu.(*sync.Mutex).Lock()
+	return mu.(*sync.Mutex).Unlock
 }
 
 // exchange sends a command to FerretDB and returns its reply. The reply is nil if the
 // command has none. It also removes some time limits: see removeTimeLimit.
 func (e *engine) exchange(conn net.Conn, command []byte) (reply []byte, err error) {
 	removeTimeLimit(command)
-	e.mu.Lock()
-	defer e.mu.Unlock()
 	if _, err := conn.Write(command); err != nil {
 		return nil, err
 	}
@@ -31,8 +37,13 @@ func (e *engine) exchange(conn net.Conn, command []byte) (reply []byte, err erro
 }
 
 // answer is [proxy.answer] of a single server.
-func (e *engine) answer(_ context.Context, conn net.Conn, command []byte) ([]byte, error) {
-	return e.exchange(conn, command)
+func (e *engine) answer(_ context.Context, conn net.Conn, message []byte) ([]byte, error) {
+	c, err := parse(message)
+	if err != nil {
+		return nil, err
+	}
+	defer e.lock(c)()
+	return e.exchange(conn, message)
 }
 
 // proxy is a server that answers commands with the help of an engine.

@@ -22,7 +22,6 @@ type replicaSet struct {
 	clock     clock
 	process   primitive.ObjectID // of this program
 	faults    faults
-	executing sync.Mutex // held while a command is executed
 
 	mu       sync.Mutex
 	primary  int                // the index of its address, or none
@@ -98,8 +97,7 @@ func answeredByAll(c command) bool {
 // primary changes during the execution, the answer is an error.
 func (s *replicaSet) answer(member int, conn net.Conn, c command) ([]byte, error) {
 	s.clock.fillIn(c)
-	s.executing.Lock()
-	defer s.executing.Unlock()
+	defer s.engine.lock(c)()
 	primary, changes := s.state()
 	if primary != member {
 		return c.reply(s.stateError(c, 10107, "NotWritablePrimary", "not primary"))

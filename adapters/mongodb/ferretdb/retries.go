@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 
 	"go.mongodb.org/mongo-driver/bson"
 )
@@ -16,8 +17,10 @@ import (
 // the first.
 type retries struct {
 	engine *engine
+	begun  *os.File // the sessions and numbers of all writes, in the order of their beginning
+
+	mu     sync.Mutex
 	latest map[string]write // by session
-	begun  *os.File         // the sessions and numbers of all writes, in the order of their beginning
 }
 
 // write is the latest retryable write of a session.
@@ -48,14 +51,14 @@ func openRetries(e *engine, path string) (*retries, error) {
 const sessionBytes = 16
 
 // execute executes a command, or returns the answer of an earlier execution. It must not be
-// called by several goroutines at the same time.
+// called by several goroutines at the same time with commands of one session.
 func (r *retries) execute(conn net.Conn, c command) (reply []byte, err error) {
 	number, isRetryable := c.body.Lookup("txnNumber").Int64OK()
 	_, session, isSession := c.body.Lookup("lsid", "id").BinaryOK()
 	if !isRetryable || !isSession || len(session) != sessionBytes {
 		return r.engine.exchange(conn, c.message)
 	}
-	switch latest, found := r.latest[string(session)]; {
+	switch latest, found := r.of(session); {
 	case found && number < latest.number:
 		return c.reply(failure(225, "TransactionTooOld", fmt.Sprintf("the session has begun the write %d", latest.number)))
 	case found && number == latest.number && latest.answer == nil:
@@ -72,9 +75,19 @@ func (r *retries) execute(conn net.Conn, c command) (reply []byte, err error) {
 	}
 	_, answer, err := split(reply)
 	if succeeded, _ := answer.Lookup("ok").DoubleOK(); err == nil && succeeded == 1 {
+		r.mu.Lock()
+		defer r.mu.Unlock()
 		r.latest[string(session)] = write{number, answer}
 	}
 	return reply, err
+}
+
+// of returns the latest retryable write of a session.
+func (r *retries) of(session []byte) (latest write, found bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	latest, found = r.latest[string(session)]
+	return latest, found
 }
 
 // failure returns the answer to a command that failed.
