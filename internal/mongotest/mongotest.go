@@ -15,11 +15,14 @@ import (
 	"crypto/rand"
 	"fmt"
 	"io"
+	mathrand "math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,7 +49,7 @@ func URI(t testing.TB) string {
 	defer shared.mu.Unlock()
 	if shared.server == nil {
 		server := &Server{flags: []string{"-orders"}}
-		server.start(t, threeMembers)
+		server.start(t, freeAddresses(t, 3))
 		shared.server = server
 	}
 	return shared.server.Database(t)
@@ -88,10 +91,8 @@ func New(t testing.TB) *Server {
 // [Server.Fail]. The set and its data are removed when the test ends.
 func Start(t testing.TB) *Server {
 	t.Helper()
-	return launch(t, threeMembers)
+	return launch(t, 3)
 }
-
-const threeMembers = "127.0.0.1:0,127.0.0.1:0,127.0.0.1:0"
 
 // StartOnPostgreSQL is [Start] with the data in PostgreSQL. It skips the test if
 // FERRETDB_POSTGRES_URL is empty.
@@ -101,7 +102,7 @@ func StartOnPostgreSQL(t testing.TB) *Server {
 	if url == "" {
 		t.Skipf("$%s does not name a PostgreSQL server", postgreSQLVariable)
 	}
-	s := launch(t, threeMembers, "-postgresql", url)
+	s := launch(t, 3, "-postgresql", url)
 	s.outlives = true
 	return s
 }
@@ -110,16 +111,49 @@ func StartOnPostgreSQL(t testing.TB) *Server {
 // which does not fill in timestamps and does not repeat the answers to retryable writes.
 func StartSingle(t testing.TB) *Server {
 	t.Helper()
-	return launch(t, "127.0.0.1:0")
+	return launch(t, 1)
 }
 
-func launch(t testing.TB, addresses string, flags ...string) *Server {
+func launch(t testing.TB, members int, flags ...string) *Server {
 	t.Helper()
 	s := &Server{flags: append(flags, "-orders", "-data", t.TempDir())}
-	s.start(t, addresses)
+	s.start(t, freeAddresses(t, members))
 	t.Cleanup(func() { s.kill() })
 	return s
 }
+
+// freeAddresses returns n addresses of this machine, separated by commas, at which no server
+// listens. Each call returns other ports, so that a killed server finds its ports free when
+// the test starts it again. They are below the range from which operating systems assign
+// ports.
+func freeAddresses(t testing.TB, n int) string {
+	t.Helper()
+	var free []string
+	for range ports {
+		address := fmt.Sprintf("127.0.0.1:%d", lowestPort+(firstPort+portsTried.Add(1))%ports)
+		ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", address)
+		if err != nil {
+			continue
+		}
+		_ = ln.Close()
+		if free = append(free, address); len(free) == n {
+			return strings.Join(free, ",")
+		}
+	}
+	t.Fatalf("only %d of the %d ports from %d are free", len(free), ports, lowestPort)
+	return ""
+}
+
+// The ports that freeAddresses returns.
+const (
+	lowestPort = 20_000
+	ports      = 12_768 // the number of them
+)
+
+// firstPort is random, because the tests of other packages may run at the same time.
+var firstPort = mathrand.Uint32N(ports) //nolint:gosec // a port is not a secret
+
+var portsTried atomic.Uint32
 
 // Database returns the URI of an empty database on the server, which is deleted
 // when the test ends.
