@@ -3,7 +3,9 @@ package mongodb_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
+	"os"
 	"testing"
 	"time"
 
@@ -15,6 +17,15 @@ import (
 	"github.com/widgetd/widgetd/ports/conformance/sample"
 )
 
+func TestMain(m *testing.M) {
+	// Most tests wait for a server or for a time limit, so that more of them run at the same
+	// time than there are processors. The flag -parallel overrides this.
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
 // TestStoreOnSQLite opens each database twice, as two servers do.
 func TestStoreOnSQLite(t *testing.T) {
 	t.Parallel()
@@ -24,6 +35,7 @@ func TestStoreOnSQLite(t *testing.T) {
 func testStore(t *testing.T, server *mongotest.Server) {
 	server.Chaos(t)
 	conformance.Store(t, func(t *testing.T, clock ports.Clock) ports.Store {
+		t.Parallel()
 		uri, options := server.Database(t), mongodb.Options{Clock: clock}
 		return conformance.SharedStore(openWith(t, uri, options), openWith(t, uri, options))
 	})
@@ -53,7 +65,8 @@ func testDurableStore(t *testing.T, start func(testing.TB) *mongotest.Server) {
 
 // TestStoreOnPostgreSQL uses another engine behind the replica set. PostgreSQL itself is not
 // killed. In this engine, FerretDB's compare-and-swap is not atomic either. No subtest is
-// skipped for that reason, because the stand-in gives the engine one command at a time.
+// skipped for that reason, because the stand-in gives the engine one command of each
+// database at a time.
 func TestStoreOnPostgreSQL(t *testing.T) {
 	t.Parallel()
 	server := mongotest.StartOnPostgreSQL(t)

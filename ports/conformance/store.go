@@ -27,7 +27,7 @@ func Store(t *testing.T, open func(t *testing.T, clock ports.Clock) ports.Store)
 		TokenBlacklist(t, func(t *testing.T, clock ports.Clock) ports.TokenBlacklist { return open(t, clock).Blacklist() })
 	})
 	run(t, func(t *testing.T) store {
-		return store{t, open(t, &clock{}), func() ports.Store { return open(t, &clock{}) }}
+		return store{t, open(t, &clock{}), func(t *testing.T) ports.Store { return open(t, &clock{}) }}
 	}, []promise[store]{
 		{"Together", store.together},
 		{"Ping", store.ping},
@@ -143,7 +143,7 @@ func durablePart[R any](open func(*testing.T, ports.Clock) (ports.Store, func(po
 type store struct {
 	*testing.T
 	store ports.Store
-	open  func() ports.Store // opens another store
+	open  func(t *testing.T) ports.Store // opens another store
 }
 
 // together uses all repositories of one store. It calls Users, Widgets and Blacklist
@@ -242,9 +242,11 @@ func (t store) cursorKey() {
 	if key == (domain.CursorKey{}) {
 		t.Error("CursorKey is zero, or the handles of the store have different keys")
 	}
-	if other := t.open().CursorKey(); other == key {
-		t.Error("CursorKey is the same in another store")
-	}
+	t.Run("OfAnotherStore", func(t2 *testing.T) {
+		if other := t.open(t2).CursorKey(); other == key {
+			t2.Error("CursorKey is the same in another store")
+		}
+	})
 	users{t.T, t.store.Users()}.add(sample.User(1))
 	if again := t.store.CursorKey(); again != key {
 		t.Error("CursorKey is another one in the second call")
