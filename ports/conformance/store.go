@@ -242,9 +242,9 @@ func (t store) cursorKey() {
 	if key == (domain.CursorKey{}) {
 		t.Error("CursorKey is zero, or the handles of the store have different keys")
 	}
-	t.Run("OfAnotherStore", func(t2 *testing.T) {
-		if other := t.open(t2).CursorKey(); other == key {
-			t2.Error("CursorKey is the same in another store")
+	t.Run("OfAnotherStore", func(sub *testing.T) {
+		if other := t.open(sub).CursorKey(); other == key {
+			sub.Error("CursorKey is the same in another store")
 		}
 	})
 	users{t.T, t.store.Users()}.add(sample.User(1))
