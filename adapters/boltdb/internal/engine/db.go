@@ -211,26 +211,20 @@ func (db *DB) close() error {
 	db.closed.Store(true)
 	close(db.quit)
 	go func() {
-		select {
-		case <-db.stopped:
-		case <-db.failed: // the writer may wait for a lock that a panic left
+		<-db.stopped // never, if the writer waits for a lock that a panic left
+		if db.failure() == nil {
+			db.readers.retire() // and never resume
+			closed <- db.bolt.Load().Close()
 		}
-		if err := db.failure(); err != nil {
-			closed <- err
-			return
-		}
-		db.readers.retire() // and never resume
-		closed <- db.bolt.Load().Close()
 	}()
 	select {
 	case err := <-closed:
 		return err
+	case <-db.failed:
+		return db.failure()
 	case <-time.After(closeTimeout):
+		return errors.New("the store was left open: its disk does not answer")
 	}
-	if err := db.failure(); err != nil {
-		return err
-	}
-	return errors.New("the store was left open: its disk does not answer")
 }
 
 // use makes file, which bolt has opened, the open file. It runs before the writer starts,
