@@ -56,8 +56,9 @@
 // runs one of them. Run the suites with -race too. The flag -short skips the subtests
 // that make hundreds of writes.
 //
-// A suite calls open once in each subtest, before it does anything else. The subtests of a
-// slow adapter can run at the same time: let open begin with t.Parallel().
+// The suites of stores and repositories call open once in each subtest, before anything
+// else. The subtests of a slow store can run at the same time: let open begin with
+// t.Parallel().
 //
 // # What the suites do not test
 //
